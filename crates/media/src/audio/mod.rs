@@ -1,0 +1,1 @@
+//! Sound: devices, Opus, jitter buffer, playout.

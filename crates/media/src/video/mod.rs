@@ -1,0 +1,1 @@
+//! Picture: cameras, conversion, VP8 and VP9, pipelines.
