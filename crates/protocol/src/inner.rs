@@ -1,0 +1,207 @@
+//! What two members say to each other inside a sealed body; the server never sees it.
+//!
+//! JSON, tagged by `type`. Unknown fields are ignored; an unknown type is an error that the receiver reports and survives.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{IdError, check_opaque};
+
+/// Longest session description we accept, in bytes. Ours are about 3 KiB, Chromium's about 8.
+pub const SDP_BYTES_MAX: usize = 32 * 1024;
+/// Longest candidate we accept, in bytes of JSON.
+pub const CANDIDATE_BYTES_MAX: usize = 1024;
+
+/// One peer connection between two members, named by the member that offered it: 1 to 32 characters of `[A-Za-z0-9_-]`,
+/// random enough that nobody else can name it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Takes a string as an id.
+    ///
+    /// # Errors
+    /// [`IdError::Opaque`] if it is empty, longer than 32 characters or has another character.
+    pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
+        let text = text.into();
+        check_opaque(&text, 32)?;
+        Ok(Self(text))
+    }
+
+    /// The id of 64 random bits, in hex.
+    #[must_use]
+    pub fn from_random(bits: u64) -> Self {
+        Self(format!("{bits:016x}"))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Enough to follow a session through a log, not enough to speak for it.
+        write!(f, "SessionId({}..)", self.0.get(..4).unwrap_or(""))
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        Self::new(text)
+    }
+}
+
+impl From<SessionId> for String {
+    fn from(id: SessionId) -> Self {
+        id.0
+    }
+}
+
+/// A message between two members.
+///
+/// `epoch` counts the ICE generations of a session from 0: an ICE restart offers the next one, and answers and candidates
+/// say which one they belong to.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Inner {
+    /// A session description that opens a session or restarts its ICE.
+    Offer {
+        /// The session.
+        session: SessionId,
+        /// Its ICE generation.
+        epoch: u32,
+        /// The description, at most [`SDP_BYTES_MAX`].
+        sdp: String,
+    },
+    /// The answer to an offer.
+    Answer {
+        /// The session.
+        session: SessionId,
+        /// The offer's ICE generation.
+        epoch: u32,
+        /// The description, at most [`SDP_BYTES_MAX`].
+        sdp: String,
+    },
+    /// A trickled ICE candidate (RFC 8838).
+    Candidate {
+        /// The session.
+        session: SessionId,
+        /// Its ICE generation.
+        epoch: u32,
+        /// `RTCIceCandidateInit` as JSON, at most [`CANDIDATE_BYTES_MAX`].
+        candidate: String,
+    },
+    /// All candidates of a generation were sent.
+    CandidatesEnd {
+        /// The session.
+        session: SessionId,
+        /// Its ICE generation.
+        epoch: u32,
+    },
+    /// Asks the member that offered a session to restart its ICE.
+    Restart {
+        /// The session.
+        session: SessionId,
+    },
+    /// The sender is the other end of a running session under a new member id: the server forgot the old one.
+    Moved {
+        /// The running session.
+        session: SessionId,
+        /// This answers a `moved`, so no other answer is due.
+        reply: bool,
+    },
+    /// Refuses an offer: the sender is in a call with somebody else.
+    Busy {
+        /// The refused session.
+        session: SessionId,
+    },
+    /// Ends a session for good.
+    Bye {
+        /// The session.
+        session: SessionId,
+    },
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, session) = match self {
+            Self::Offer { session, .. } => ("Offer", session),
+            Self::Answer { session, .. } => ("Answer", session),
+            Self::Candidate { session, .. } => ("Candidate", session),
+            Self::CandidatesEnd { session, .. } => ("CandidatesEnd", session),
+            Self::Restart { session } => ("Restart", session),
+            Self::Moved { session, .. } => ("Moved", session),
+            Self::Busy { session } => ("Busy", session),
+            Self::Bye { session } => ("Bye", session),
+        };
+        // Descriptions and candidates carry addresses.
+        write!(f, "{name}({session:?})")
+    }
+}
+
+/// Why bytes are not an inner message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InnerError {
+    /// Not JSON of a known type.
+    #[error("not a known message")]
+    Malformed,
+    /// A description or candidate is longer than allowed.
+    #[error("a description or candidate is too long")]
+    TooLong,
+}
+
+impl Inner {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`InnerError`] for anything that is not one; arbitrary bytes never panic.
+    pub fn decode(bytes: &[u8]) -> Result<Self, InnerError> {
+        let inner: Self = serde_json::from_slice(bytes).map_err(|_| InnerError::Malformed)?;
+        let fits = match &inner {
+            Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SDP_BYTES_MAX,
+            Self::Candidate { candidate, .. } => candidate.len() <= CANDIDATE_BYTES_MAX,
+            Self::CandidatesEnd { .. }
+            | Self::Restart { .. }
+            | Self::Moved { .. }
+            | Self::Busy { .. }
+            | Self::Bye { .. } => true,
+        };
+        if fits { Ok(inner) } else { Err(InnerError::TooLong) }
+    }
+
+    /// Writes a message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always serialise")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_back_and_debug_hides_addresses() {
+        let session = SessionId::from_random(0xfeed_beef);
+        let offer = Inner::Offer { session, epoch: 3, sdp: "c=IN IP4 192.0.2.7".into() };
+        assert_eq!(Inner::decode(&offer.encode()), Ok(offer.clone()));
+        let shown = format!("{offer:?}");
+        assert!(!shown.contains("192.0.2.7"), "{shown}");
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused() {
+        for bytes in
+            [&b""[..], b"{}", b"[1]", b"\xff\xfe", br#"{"type":"dance"}"#, br#"{"type":"bye","session":"a b"}"#]
+        {
+            assert_eq!(Inner::decode(bytes), Err(InnerError::Malformed));
+        }
+        let long = Inner::Candidate {
+            session: SessionId::from_random(1),
+            epoch: 0,
+            candidate: "x".repeat(CANDIDATE_BYTES_MAX + 1),
+        };
+        assert_eq!(Inner::decode(&long.encode()), Err(InnerError::TooLong));
+    }
+}
