@@ -1,1 +1,21 @@
-fn main() {}
+//! The desktop app's binary.
+
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use eyeline_desktop::args::Args;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("EYELINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,eyeline_desktop=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match eyeline_desktop::run(Args::parse()) {
+        Ok(code) => u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from),
+        Err(error) => {
+            tracing::error!(%error, "eyeline cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}

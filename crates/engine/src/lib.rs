@@ -3,18 +3,33 @@
 //! [`Engine::spawn`] starts it on the current tokio runtime; the [`EngineHandle`] takes [`Command`]s and shows
 //! [`Snapshot`](view::Snapshot)s, sound levels and pictures.
 
+mod active_call;
+mod actor;
+mod clock;
 mod command;
+mod control;
+mod devices;
+mod figures;
+mod network;
+pub mod report;
+mod session;
+mod socket;
 pub mod view;
 
 use std::sync::Arc;
 
-use eyeline_media::frame::VideoFrame;
-use eyeline_media::observer::MediaObserver;
+use eyeline_media::frame::{VideoCodec, VideoFrame};
+use eyeline_media::observer::{MediaObserver, Unobserved};
 use eyeline_media::slot::LatestSlot;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::actor::{Actor, CODECS, NOTES, Published};
 pub use crate::command::Command;
+pub use crate::devices::LocalMediaError;
 use crate::view::{Levels, Snapshot};
+
+/// Commands waiting for the engine. They are clicks: whoever sends waits when it is full.
+const COMMANDS: usize = 64;
 
 /// How an engine starts.
 pub struct EngineConfig {
@@ -28,8 +43,64 @@ pub struct EngineConfig {
     pub speaker: String,
     /// Ceiling for the picture we send.
     pub video_quality: view::VideoQuality,
+    /// Codecs to offer, best first; as for [`Command::SetCodecs`].
+    pub codecs: Vec<VideoCodec>,
     /// Sees frames and sound at the machine's edges.
     pub observer: Arc<dyn MediaObserver>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            camera: "default".into(),
+            microphone: "default".into(),
+            speaker: "default".into(),
+            video_quality: view::VideoQuality::default(),
+            codecs: CODECS.to_vec(),
+            observer: Arc::new(Unobserved),
+        }
+    }
+}
+
+/// Starts engines.
+pub struct Engine;
+
+impl Engine {
+    /// Starts an engine on the current tokio runtime. No device is opened before a preview or a call is asked for.
+    ///
+    /// # Errors
+    /// A codec or a thread could not be made.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn(config: EngineConfig) -> Result<EngineHandle, LocalMediaError> {
+        // Another part of the program may have chosen a provider already, which is as good.
+        let _already_chosen = rustls::crypto::ring::default_provider().install_default();
+        let slots = Slots { remote: Arc::default(), self_view: Arc::default() };
+        let (commands, command_inbox) = mpsc::channel(COMMANDS);
+        let (notes, note_inbox) = mpsc::channel(NOTES);
+        let (stop, stop_inbox) = mpsc::channel(1);
+        let (snapshots, _) = watch::channel(Arc::new(Snapshot::new(&config)));
+        let (levels, _) = watch::channel(Levels::default());
+        let handle = EngineHandle {
+            commands,
+            stop,
+            snapshots: snapshots.subscribe(),
+            levels: levels.subscribe(),
+            slots: slots.clone(),
+        };
+        let actor = Actor::new(config, slots, notes, Published { snapshots, levels })?;
+        tokio::spawn(actor.run(command_inbox, note_inbox, stop_inbox));
+        Ok(handle)
+    }
+}
+
+/// Where pictures for drawing are put.
+#[derive(Clone)]
+pub(crate) struct Slots {
+    pub(crate) remote: Arc<LatestSlot<VideoFrame>>,
+    pub(crate) self_view: Arc<LatestSlot<VideoFrame>>,
 }
 
 /// A picture the engine offers for drawing.
@@ -52,8 +123,8 @@ pub struct EngineHandle {
     commands: mpsc::Sender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     levels: watch::Receiver<Levels>,
-    remote: Arc<LatestSlot<VideoFrame>>,
-    self_view: Arc<LatestSlot<VideoFrame>>,
+    stop: mpsc::Sender<oneshot::Sender<()>>,
+    slots: Slots,
 }
 
 impl EngineHandle {
@@ -63,6 +134,15 @@ impl EngineHandle {
     /// [`EngineGone`] when the engine has stopped.
     pub async fn send(&self, command: Command) -> Result<(), EngineGone> {
         self.commands.send(command).await.map_err(|_| EngineGone)
+    }
+
+    /// Hangs up, says goodbye to the other side and to the server, and ends the engine. Takes two seconds at most.
+    pub async fn shut_down(&self) {
+        let (done, when_done) = oneshot::channel();
+        if self.stop.send(done).await.is_ok() {
+            // An engine that ended meanwhile is what was asked for.
+            let _ended = when_done.await;
+        }
     }
 
     /// The newest snapshot and every later one.
@@ -78,8 +158,8 @@ impl EngineHandle {
     /// The slot of a picture: one reader per tile.
     pub fn video(&self, tile: Tile) -> Arc<LatestSlot<VideoFrame>> {
         match tile {
-            Tile::Remote => self.remote.clone(),
-            Tile::SelfView => self.self_view.clone(),
+            Tile::Remote => self.slots.remote.clone(),
+            Tile::SelfView => self.slots.self_view.clone(),
         }
     }
 }

@@ -284,6 +284,8 @@ pub struct CallStats {
     pub concealed: f64,
     /// Gaps of more than 200 ms between two shown pictures since the call began.
     pub freezes: u32,
+    /// Pictures of the other side shown since the call began.
+    pub pictures_shown: u32,
 }
 
 /// Sound levels, about ten times a second.
@@ -294,4 +296,42 @@ pub struct Levels {
     pub microphone: f32,
     /// The other side, the same scale.
     pub remote: f32,
+}
+
+impl Phase {
+    /// Its name as in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Joining { .. } => "joining",
+            Self::Waiting { .. } => "waiting",
+            Self::Connecting { .. } => "connecting",
+            Self::InCall { .. } => "in_call",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
+impl Snapshot {
+    /// How an engine begins.
+    pub(crate) fn new(config: &crate::EngineConfig) -> Self {
+        let devices = Devices {
+            camera: config.camera.clone(),
+            microphone: config.microphone.clone(),
+            speaker: config.speaker.clone(),
+            ..Devices::default()
+        };
+        let local = Local {
+            name: config.name.clone(),
+            microphone_on: true,
+            camera_on: true,
+            camera: DeviceState::Off,
+            microphone: DeviceState::Off,
+            speaker: DeviceState::Off,
+            preview: false,
+            video_quality: config.video_quality,
+        };
+        Self { phase: Phase::Idle, local, devices }
+    }
 }

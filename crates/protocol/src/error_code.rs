@@ -36,7 +36,7 @@ pub enum ErrorCode {
     RoomFull,
     /// The server has as many members as it may; try again after `retry_after_ms`.
     ServerFull,
-    /// `seq` is not the one after the last taken for this recipient, or an `ack` is for what was never sent; ignored.
+    /// `seq` leaves a gap after the last one taken for this recipient; ignored.
     BadSequence,
     /// Messages come faster than allowed. Nothing is lost: the server reads on after `retry_after_ms`.
     RateLimited,
@@ -72,6 +72,12 @@ impl ErrorCode {
         (Self::Replaced, "replaced"),
         (Self::Overflow, "overflow"),
     ];
+
+    /// Every code this version knows.
+    #[must_use]
+    pub fn known() -> Vec<Self> {
+        Self::KNOWN.into_iter().map(|(code, _)| code).collect()
+    }
 
     /// The code as it stands in JSON.
     #[must_use]

@@ -1,1 +1,32 @@
-//! eyeline-rtc
+//! The connection between two peers: paths, encryption, packets, repair, and how fast to send.
+//!
+//! This is the only crate that names `webrtc` and `rtc`. Frames go in and come out; the engine never sees a packet.
+//!
+//! ```text
+//! encoder, sound threads -> VideoSender, AudioSender -> sending task (cut, pace) -> stack -> UDP
+//! UDP -> stack -> media tap (unwrap retransmissions, ask for missing packets, assemble) -> PeerSinks
+//! ```
+
+mod config;
+mod control;
+mod error;
+mod estimate;
+mod events;
+mod handler;
+mod link;
+mod negotiation;
+mod peer;
+mod receive;
+mod sdp;
+mod send;
+mod setup;
+mod stats;
+mod tap;
+
+pub use config::{IceServer, PeerConfig};
+pub use error::RtcError;
+pub use events::{PathKind, PeerEvent, PeerEvents, PeerState};
+pub use peer::Peer;
+pub use send::{AudioSender, VideoSender};
+pub use stats::{PeerStats, SenderTime};
+pub use tap::PeerSinks;

@@ -1,0 +1,322 @@
+//! One peer connection with its receiving pipeline, run by a task of its own.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use eyeline_call::{RtcCommand, RtcInput};
+use eyeline_media::audio::{AudioReceiver, JitterStats};
+use eyeline_media::frame::VideoFrame;
+use eyeline_media::observer::MediaObserver;
+use eyeline_media::slot::LatestSlot;
+use eyeline_media::time::{RemoteClock, WallClock};
+use eyeline_media::video::{ReceiverStats, VideoReceiver};
+use eyeline_protocol::inner::SessionId;
+use eyeline_rtc::{Peer, PeerConfig, PeerEvent, PeerEvents, PeerSinks, PeerState, PeerStats};
+use tokio::sync::mpsc;
+
+use crate::actor::Note;
+use crate::clock::ClockOffset;
+use crate::control::Control;
+
+/// Commands waiting for a session's task. Candidates come by the dozen; one more than this is dropped and logged, and
+/// the next ICE restart makes up for it.
+const COMMANDS: usize = 256;
+/// How often the other side's clock is asked for, and figures are taken.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Something a session tells the engine.
+#[derive(Debug)]
+pub(crate) enum SessionNote {
+    /// For the call machine.
+    Call(RtcInput),
+    /// How packets travel, the codec, the target, a wish for a keyframe.
+    Event(PeerEvent),
+    /// The data channel is open.
+    ControlOpen,
+    /// What the other side shows of itself.
+    RemoteState { name: String, microphone_on: bool, camera_on: bool },
+    /// Figures of now.
+    Stats(Box<SessionStats>),
+}
+
+/// Figures of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionStats {
+    pub(crate) at: Instant,
+    pub(crate) peer: PeerStats,
+    pub(crate) video: ReceiverStats,
+    pub(crate) audio: JitterStats,
+}
+
+/// What a session's task is asked.
+#[derive(Debug)]
+enum Request {
+    Rtc(RtcCommand),
+    Control(Control),
+    PauseVideo(bool),
+}
+
+/// Where received media goes.
+pub(crate) struct SessionOutputs {
+    pub(crate) display: Arc<LatestSlot<VideoFrame>>,
+    pub(crate) audio: AudioReceiver,
+    pub(crate) observer: Arc<dyn MediaObserver>,
+    pub(crate) clock: WallClock,
+}
+
+/// The way to a session's task. Dropping it closes the connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    requests: mpsc::Sender<Request>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
+}
+
+impl Session {
+    /// Opens a connection; what happens comes as [`Note::Session`].
+    pub(crate) fn open(id: SessionId, config: PeerConfig, outputs: SessionOutputs, notes: mpsc::Sender<Note>) -> (Self, PeerHandle) {
+        let (requests, inbox) = mpsc::channel(COMMANDS);
+        let peer = PeerHandle::default();
+        let task = tokio::spawn(run(id.clone(), config, outputs, inbox, notes, peer.clone()));
+        (Self { id, requests, task }, peer)
+    }
+
+    /// Hands a command to the task.
+    pub(crate) fn command(&self, command: RtcCommand) {
+        self.request(Request::Rtc(command));
+    }
+
+    /// Sends a message over the data channel, if it is open.
+    pub(crate) fn control(&self, message: Control) {
+        self.request(Request::Control(message));
+    }
+
+    /// Says whether the other side sends no picture on purpose, so that its absence is no freeze.
+    pub(crate) fn pause_video(&self, paused: bool) {
+        self.request(Request::PauseVideo(paused));
+    }
+
+    fn request(&self, request: Request) {
+        if self.requests.try_send(request).is_err() {
+            tracing::warn!(session = ?self.id, "session takes no more requests");
+        }
+    }
+}
+
+/// The connection once it is made, for the threads that send.
+#[derive(Clone, Default)]
+pub(crate) struct PeerHandle(Arc<OnceLock<Peer>>);
+
+impl PeerHandle {
+    pub(crate) fn get(&self) -> Option<&Peer> {
+        self.0.get()
+    }
+}
+
+/// A running session.
+struct Run {
+    id: SessionId,
+    peer: Peer,
+    notes: mpsc::Sender<Note>,
+    video: Arc<VideoReceiver>,
+    audio: AudioReceiver,
+    remote_clock: Arc<RemoteClock>,
+    clock: WallClock,
+    offset: ClockOffset,
+    /// The other side's newest tie of RTP time to its clock.
+    timing: Option<(u32, i64)>,
+    control_open: bool,
+}
+
+async fn run(
+    id: SessionId,
+    config: PeerConfig,
+    outputs: SessionOutputs,
+    mut inbox: mpsc::Receiver<Request>,
+    notes: mpsc::Sender<Note>,
+    handle: PeerHandle,
+) {
+    let remote_clock = Arc::new(RemoteClock::default());
+    let for_keyframes = handle.clone();
+    let need_keyframe = move || {
+        if let Some(peer) = for_keyframes.get() {
+            peer.request_keyframe();
+        }
+    };
+    let video =
+        Arc::new(VideoReceiver::start(outputs.display, remote_clock.clone(), outputs.observer, need_keyframe));
+    let (to_video, to_audio) = (video.clone(), outputs.audio.clone());
+    let sinks = PeerSinks {
+        video: Box::new(move |frame| to_video.push(frame)),
+        audio: Box::new(move |packet| to_audio.push(packet)),
+    };
+    let note = |note| Note::Session { session: id.clone(), note };
+    let (peer, mut events) = match Peer::new(config, sinks).await {
+        Ok(made) => made,
+        Err(error) => {
+            tracing::error!(%error, "peer connection");
+            let _engine_gone = notes.send(note(SessionNote::Call(RtcInput::Error))).await;
+            return;
+        }
+    };
+    let _first = handle.0.set(peer.clone());
+    outputs.audio.reset();
+    let mut run = Run {
+        id,
+        peer,
+        notes,
+        video,
+        audio: outputs.audio,
+        remote_clock,
+        clock: outputs.clock,
+        offset: ClockOffset::default(),
+        timing: None,
+        control_open: false,
+    };
+    run.work(&mut inbox, &mut events).await;
+    run.peer.close().await;
+    // Stopping the decoder thread waits for it.
+    let video = run.video;
+    let _stopped = tokio::task::spawn_blocking(move || drop(video)).await;
+}
+
+impl Run {
+    async fn work(&mut self, inbox: &mut mpsc::Receiver<Request>, events: &mut PeerEvents) {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                request = inbox.recv() => match request {
+                    Some(Request::Rtc(RtcCommand::Close)) => {
+                        self.send_control(&Control::Bye).await;
+                        // The goodbye leaves with the next packets of the data channel.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        return;
+                    }
+                    Some(Request::Rtc(command)) => self.handle_command(command).await,
+                    Some(Request::Control(message)) => self.send_control(&message).await,
+                    Some(Request::PauseVideo(paused)) => self.video.set_paused(paused),
+                    None => return,
+                },
+                event = events.recv() => match event {
+                    Some(event) => self.handle_event(event).await,
+                    None => return,
+                },
+                _ = ticks.tick() => self.tick().await,
+            }
+        }
+    }
+
+    async fn tell(&self, note: SessionNote) {
+        if self.notes.send(Note::Session { session: self.id.clone(), note }).await.is_err() {
+            tracing::debug!("the engine is gone");
+        }
+    }
+
+    async fn handle_command(&mut self, command: RtcCommand) {
+        let done = match command {
+            RtcCommand::Open { .. } | RtcCommand::Close => return,
+            RtcCommand::Offer { restart } => self.peer.create_offer(restart).await.map(|sdp| Some(RtcInput::Offer(sdp))),
+            RtcCommand::AcceptOffer(sdp) => self.peer.accept_offer(&sdp).await.map(|sdp| Some(RtcInput::Answer(sdp))),
+            RtcCommand::AcceptAnswer(sdp) => self.peer.accept_answer(&sdp).await.map(|()| None),
+            RtcCommand::AddCandidate(candidate) => {
+                if let Err(error) = self.peer.add_candidate(&candidate).await {
+                    // One bad address of many must not cost the call.
+                    tracing::debug!(%error, "candidate refused");
+                }
+                return;
+            }
+        };
+        match done {
+            Ok(Some(input)) => self.tell(SessionNote::Call(input)).await,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(session = ?self.id, %error, "negotiation");
+                self.tell(SessionNote::Call(RtcInput::Error)).await;
+            }
+        }
+    }
+
+    async fn handle_event(&mut self, event: PeerEvent) {
+        let note = match event {
+            PeerEvent::LocalCandidate(candidate) => SessionNote::Call(RtcInput::Candidate(candidate)),
+            PeerEvent::CandidatesDone => SessionNote::Call(RtcInput::CandidatesDone),
+            PeerEvent::State(PeerState::Connected) => SessionNote::Call(RtcInput::Connected),
+            PeerEvent::State(PeerState::Disconnected) => SessionNote::Call(RtcInput::Disconnected),
+            PeerEvent::State(PeerState::Failed) => SessionNote::Call(RtcInput::Failed),
+            PeerEvent::State(PeerState::Connecting | PeerState::Closed) => return,
+            PeerEvent::ControlOpen => {
+                self.control_open = true;
+                self.compare_clocks().await;
+                SessionNote::ControlOpen
+            }
+            PeerEvent::Control(bytes) => return self.handle_control(&bytes).await,
+            other @ (PeerEvent::Path(_)
+            | PeerEvent::KeyframeRequested
+            | PeerEvent::TargetBitrate(_)
+            | PeerEvent::VideoCodec(_)) => SessionNote::Event(other),
+        };
+        self.tell(note).await;
+    }
+
+    async fn handle_control(&mut self, bytes: &[u8]) {
+        let received_us = self.clock.unix_us(Instant::now());
+        match Control::decode(bytes) {
+            Some(Control::State { name, microphone_on, camera_on }) => {
+                self.tell(SessionNote::RemoteState { name, microphone_on, camera_on }).await;
+            }
+            Some(Control::Ping { sent_us }) => {
+                let sent = self.clock.unix_us(Instant::now());
+                self.send_control(&Control::Pong { ping_sent_us: sent_us, received_us, sent_us: sent }).await;
+            }
+            Some(Control::Pong { ping_sent_us, received_us: there, sent_us }) => {
+                self.offset.sample(ping_sent_us, there, sent_us, received_us);
+                self.align();
+            }
+            Some(Control::Timing { rtp_timestamp, captured_us }) => {
+                self.timing = Some((rtp_timestamp, captured_us));
+                self.align();
+            }
+            Some(Control::Bye) => self.tell(SessionNote::Call(RtcInput::RemoteBye)).await,
+            None => tracing::debug!(session = ?self.id, "control message not understood"),
+        }
+    }
+
+    /// Gives the decoder what is known of the other side's clock.
+    fn align(&self) {
+        let timing = self.timing.and_then(|(rtp, captured_us)| self.offset.timing(&self.clock, rtp, captured_us));
+        if let Some(timing) = timing {
+            self.remote_clock.set(timing);
+        }
+    }
+
+    async fn compare_clocks(&self) {
+        let now = Instant::now();
+        let now_us = self.clock.unix_us(now);
+        self.send_control(&Control::Ping { sent_us: now_us }).await;
+        let timing = Control::Timing { rtp_timestamp: self.peer.video().rtp_timestamp(now), captured_us: now_us };
+        self.send_control(&timing).await;
+    }
+
+    async fn tick(&mut self) {
+        if self.control_open {
+            self.compare_clocks().await;
+        }
+        let stats = SessionStats {
+            at: Instant::now(),
+            peer: self.peer.stats().await,
+            video: self.video.stats(),
+            audio: self.audio.stats(),
+        };
+        self.tell(SessionNote::Stats(Box::new(stats))).await;
+    }
+
+    async fn send_control(&self, message: &Control) {
+        if !self.control_open {
+            return;
+        }
+        if let Err(error) = self.peer.send_control(Bytes::from(message.encode())).await {
+            tracing::debug!(session = ?self.id, %error, "control message not sent");
+        }
+    }
+}

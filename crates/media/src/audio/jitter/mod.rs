@@ -1,0 +1,147 @@
+//! The jitter buffer for sound: packets in as the network brings them, 10 ms blocks out, steadily.
+//!
+//! It never reads a clock and never waits. Delay is counted from the fastest recent packet; `delay` says how much is
+//! needed, `stretch` moves towards it while sound plays, and silence is where it is corrected for free. A sender's clock
+//! that runs faster or slower than ours only moves the fastest packet, so the same means follow it.
+
+mod delay;
+mod packets;
+mod playout;
+mod queue;
+mod stats;
+mod stretch;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+pub use self::stats::JitterStats;
+
+use self::delay::DelayEstimator;
+use self::packets::{Accepted, PacketStore};
+use self::playout::Playout;
+use self::queue::PlayoutQueue;
+use super::opus::OpusDecoder;
+use super::{AudioError, BLOCK_SAMPLES, Block};
+use crate::frame::ReceivedAudio;
+
+/// One millisecond of samples: all times inside are counted in samples at 48 kHz.
+const MS: i64 = 48;
+
+/// Where the sound of a block came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// From packets.
+    Decoded,
+    /// From the copy that the following packet carried (in-band forward error correction).
+    Fec,
+    /// Made up, because a packet was missing; fades out after 50 ms.
+    Concealed,
+    /// Silence or comfort noise: the stream has not begun, or the sender has nothing to say.
+    Silence,
+}
+
+/// Packets in, steady 10 ms blocks out; told the time by its caller.
+#[derive(Debug)]
+pub struct AudioJitterBuffer {
+    decoder: OpusDecoder,
+    packets: PacketStore,
+    delay: DelayEstimator,
+    playout: Playout,
+    queue: PlayoutQueue,
+    /// The moment that media arithmetic counts from.
+    origin: Option<Instant>,
+    /// Smoothed distance of the delay from its target, in samples.
+    error: f64,
+    packets_since_stretch: u32,
+    stats: JitterStats,
+}
+
+impl AudioJitterBuffer {
+    /// An empty buffer.
+    ///
+    /// # Errors
+    /// [`AudioError::Failed`] when libopus refuses.
+    pub fn new() -> Result<Self, AudioError> {
+        Ok(Self {
+            decoder: OpusDecoder::new()?,
+            packets: PacketStore::default(),
+            delay: DelayEstimator::default(),
+            playout: Playout::Waiting,
+            queue: PlayoutQueue::default(),
+            origin: None,
+            error: 0.0,
+            packets_since_stretch: 0,
+            stats: JitterStats::default(),
+        })
+    }
+
+    /// Takes a packet that came at `now`.
+    pub fn push(&mut self, packet: ReceivedAudio, now: Instant) {
+        let now = self.media_now(now);
+        self.stats.received += 1;
+        let played_to = match self.playout {
+            Playout::Waiting => None,
+            Playout::Playing(cursor) | Playout::Starved { cursor, .. } => Some(cursor.next),
+        };
+        match self.packets.accept(packet, now, played_to, &mut self.delay) {
+            Accepted::Stored => {}
+            Accepted::PushedOut => self.stats.lost += 1,
+            Accepted::Late => self.stats.late += 1,
+            Accepted::Duplicate => self.stats.duplicates += 1,
+            Accepted::Broken => self.stats.broken += 1,
+            Accepted::StartedOver => {
+                self.stats.resyncs += 1;
+                self.playout = Playout::Waiting;
+                self.decoder.reset();
+            }
+        }
+    }
+
+    /// Gives the 10 ms to be played at `now`. To be called every 10 ms.
+    pub fn pull(&mut self, now: Instant) -> (Block, BlockKind) {
+        let now = self.media_now(now);
+        self.track_error(now);
+        while self.queue.len() < BLOCK_SAMPLES {
+            self.produce(now);
+        }
+        self.note_delay(now);
+        self.queue.pop()
+    }
+
+    /// Counters since the beginning or the last [`reset`](Self::reset), and the delay at the last pull.
+    pub fn stats(&self) -> JitterStats {
+        self.stats
+    }
+
+    /// Forgets the stream and the counters.
+    pub fn reset(&mut self) {
+        self.decoder.reset();
+        self.packets = PacketStore::default();
+        self.delay = DelayEstimator::default();
+        self.playout = Playout::Waiting;
+        self.queue = PlayoutQueue::default();
+        self.stats = JitterStats::default();
+    }
+
+    fn media_now(&mut self, now: Instant) -> i64 {
+        let origin = *self.origin.get_or_insert(now);
+        let since = |later: Instant, earlier: Instant| {
+            i64::try_from(later.saturating_duration_since(earlier).as_micros()).unwrap_or(i64::MAX / MS) * MS / 1_000
+        };
+        since(now, origin) - since(origin, now)
+    }
+
+    fn note_delay(&mut self, now: i64) {
+        let current = match self.playout {
+            Playout::Playing(cursor) => self.delay.delay(now, self.playing(cursor)),
+            Playout::Waiting | Playout::Starved { .. } => 0,
+        };
+        self.stats.current_delay = duration(current);
+        self.stats.target_delay = duration(self.delay.target());
+    }
+}
+
+fn duration(samples: i64) -> Duration {
+    Duration::from_micros(u64::try_from(samples).unwrap_or(0) * 1_000 / 48)
+}

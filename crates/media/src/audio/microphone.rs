@@ -1,0 +1,317 @@
+//! An open microphone, or what stands in for one.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::pace::Pacer;
+use super::resample::{StreamResampler, to_i16};
+use super::stream::{Capture, Stamp, open_capture};
+use super::tone::Tone;
+use super::wav::WavLoop;
+use super::worker::{Stop, Worker};
+use super::{AudioError, AudioEvent, BLOCK_SAMPLES, BLOCK_TIME, Block, MicrophoneSource, SAMPLE_RATE_HZ};
+use crate::observer::MediaObserver;
+
+/// Pause between two attempts to open a device.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+/// Longest sleep of a worker whose device should wake it far more often.
+pub(super) const DEVICE_NAP: Duration = Duration::from_millis(50);
+
+/// More captured sound than this waiting means that the worker stood still: the oldest is dropped.
+const MAX_BACKLOG: Duration = Duration::from_millis(200);
+
+/// A captured moment further off than this is believed at once; smaller steps are smoothed.
+const CLOCK_JUMP: Duration = Duration::from_millis(50);
+
+/// Captures sound on its own thread. Dropping it closes the device.
+#[derive(Debug)]
+pub struct Microphone {
+    _worker: Worker,
+}
+
+/// Where a worker's sound and news go.
+struct Outlet {
+    blocks: Box<dyn FnMut(&Block, Instant) + Send>,
+    events: Box<dyn FnMut(AudioEvent) + Send>,
+    observer: Arc<dyn MediaObserver>,
+}
+
+impl Microphone {
+    /// Opens `source` and returns at once; what happens is told to `events`. `blocks` is given every 10 ms with the moment
+    /// of its first sample. Both are called on the microphone's own thread, never on a device callback.
+    ///
+    /// A device that cannot be opened or goes away is tried again every second, then also the default one in its place.
+    pub fn open(
+        source: MicrophoneSource,
+        blocks: impl FnMut(&Block, Instant) + Send + 'static,
+        events: impl FnMut(AudioEvent) + Send + 'static,
+        observer: Arc<dyn MediaObserver>,
+    ) -> Self {
+        let mut outlet = Outlet { blocks: Box::new(blocks), events: Box::new(events), observer };
+        Self { _worker: Worker::spawn("microphone", move |stop| outlet.run(&source, stop)) }
+    }
+}
+
+impl Outlet {
+    fn run(&mut self, source: &MicrophoneSource, stop: &Stop) {
+        match source {
+            MicrophoneSource::Default => self.run_device(None, stop),
+            MicrophoneSource::Device(id) => self.run_device(Some(id), stop),
+            MicrophoneSource::Tone => {
+                self.tell_running("test tone");
+                let mut tone = Tone::default();
+                self.run_paced(|| tone.next_block(), stop);
+            }
+            MicrophoneSource::File(path) => match WavLoop::open(path) {
+                Ok(mut wav) => {
+                    self.tell_running(&path.file_name().unwrap_or_default().to_string_lossy());
+                    self.run_paced(|| wav.next_block(), stop);
+                }
+                Err(error) => (self.events)(AudioEvent::Failed(error)),
+            },
+            MicrophoneSource::None => self.tell_running("none"),
+        }
+    }
+
+    fn tell_running(&mut self, label: &str) {
+        (self.events)(AudioEvent::Running { label: label.to_owned() });
+    }
+
+    fn give(&mut self, block: &Block, captured_at: Instant) {
+        self.observer.microphone(block, captured_at);
+        (self.blocks)(block, captured_at);
+    }
+
+    /// A block is there once its last sample is, 10 ms after its first.
+    fn run_paced(&mut self, mut next: impl FnMut() -> Block, stop: &Stop) {
+        let mut pacer = Pacer::new(Instant::now() + BLOCK_TIME);
+        while let Some(due) = pacer.tick(stop) {
+            let block = next();
+            self.give(&block, due.checked_sub(BLOCK_TIME).unwrap_or(due));
+        }
+    }
+
+    fn run_device(&mut self, id: Option<&str>, stop: &Stop) {
+        let mut attempts = Attempts::default();
+        while !stop.is_set() {
+            match attempts.open(id, |id| open_capture(id, thread::current())) {
+                Ok(mut capture) => {
+                    attempts.opened(&capture.label, &mut self.events);
+                    let Err(error) = self.pump(&mut capture, stop) else { return };
+                    attempts.lost(&error, &mut self.events);
+                }
+                Err(error) => attempts.failed(error, &mut self.events),
+            }
+            stop.wait(RETRY);
+        }
+    }
+
+    /// Moves samples from the device to the outlet until told to stop.
+    ///
+    /// # Errors
+    /// Why the device ended.
+    fn pump(&mut self, capture: &mut Capture, stop: &Stop) -> Result<(), AudioError> {
+        let mut assembly = Assembly::new(capture.rate_hz)?;
+        while !stop.is_set() {
+            capture.health.check(Instant::now())?;
+            while let Ok(stamp) = capture.stamps.pop() {
+                assembly.stamp = Some(stamp);
+            }
+            if let Ok(chunk) = capture.samples.read_chunk(capture.samples.slots()) {
+                let (front, back) = chunk.as_slices();
+                assembly.push(front)?;
+                assembly.push(back)?;
+                chunk.commit_all();
+            }
+            while let Some((block, at)) = assembly.next_block() {
+                self.give(&block, at);
+            }
+            thread::park_timeout(DEVICE_NAP);
+        }
+        Ok(())
+    }
+}
+
+/// Tells apart the first opening, failing and losing a device, so that each is told once.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    told: Option<AudioError>,
+    lost: bool,
+}
+
+impl Attempts {
+    /// Tries the chosen device; once it was lost, the default one will do.
+    pub(super) fn open<T>(
+        &self,
+        id: Option<&str>,
+        open: impl Fn(Option<&str>) -> Result<T, AudioError>,
+    ) -> Result<T, AudioError> {
+        match open(id) {
+            Err(_) if self.lost && id.is_some() => open(None),
+            other => other,
+        }
+    }
+
+    pub(super) fn opened(&mut self, label: &str, events: &mut dyn FnMut(AudioEvent)) {
+        tracing::info!(label, "sound device open");
+        if std::mem::take(&mut self.lost) {
+            events(AudioEvent::Back);
+        }
+        self.told = None;
+        events(AudioEvent::Running { label: label.to_owned() });
+    }
+
+    pub(super) fn lost(&mut self, error: &AudioError, events: &mut dyn FnMut(AudioEvent)) {
+        tracing::info!(%error, "sound device lost");
+        self.lost = true;
+        events(AudioEvent::Unplugged);
+    }
+
+    pub(super) fn failed(&mut self, error: AudioError, events: &mut dyn FnMut(AudioEvent)) {
+        // While a lost device is looked for, not finding it is no news.
+        if self.lost || self.told.as_ref() == Some(&error) {
+            return;
+        }
+        tracing::info!(%error, "sound device cannot be opened");
+        self.told = Some(error.clone());
+        events(AudioEvent::Failed(error));
+    }
+}
+
+/// Makes dated blocks of 48 kHz from what a device gives.
+struct Assembly {
+    resampler: StreamResampler,
+    rate_hz: u32,
+    pending: Vec<f32>,
+    /// Blocks made.
+    blocks: u64,
+    /// The newest dated frame.
+    stamp: Option<Stamp>,
+    /// When the next block should begin.
+    expected_at: Option<Instant>,
+}
+
+impl Assembly {
+    fn new(rate_hz: u32) -> Result<Self, AudioError> {
+        let resampler = StreamResampler::new(rate_hz, SAMPLE_RATE_HZ)?;
+        Ok(Self { resampler, rate_hz, pending: Vec::new(), blocks: 0, stamp: None, expected_at: None })
+    }
+
+    fn push(&mut self, samples: &[f32]) -> Result<(), AudioError> {
+        self.resampler.push(samples, &mut self.pending)
+    }
+
+    fn next_block(&mut self) -> Option<(Block, Instant)> {
+        self.drop_backlog();
+        if self.pending.len() < BLOCK_SAMPLES {
+            return None;
+        }
+        let mut block = [0; BLOCK_SAMPLES];
+        for (to, from) in block.iter_mut().zip(self.pending.drain(..BLOCK_SAMPLES)) {
+            *to = to_i16(from);
+        }
+        let at = self.smoothed(self.measured());
+        self.blocks += 1;
+        Some((block, at))
+    }
+
+    fn drop_backlog(&mut self) {
+        let block_nanos = BLOCK_TIME.as_nanos();
+        let max = usize::try_from(MAX_BACKLOG.as_nanos() / block_nanos).unwrap_or(usize::MAX) * BLOCK_SAMPLES;
+        while self.pending.len() > max {
+            self.pending.drain(..BLOCK_SAMPLES);
+            self.blocks += 1;
+        }
+    }
+
+    /// When the next block began, by the newest stamp.
+    fn measured(&self) -> Instant {
+        let Some(stamp) = self.stamp else { return Instant::now() };
+        let seconds = |frames: u64| Duration::from_secs_f64(frames as f64 / f64::from(self.rate_hz));
+        let block_frame = self.blocks * u64::from(self.rate_hz) / 100;
+        match block_frame.checked_sub(stamp.frame) {
+            Some(after) => stamp.at + seconds(after),
+            None => stamp.at.checked_sub(seconds(stamp.frame - block_frame)).unwrap_or(stamp.at),
+        }
+    }
+
+    /// Blocks are 10 ms apart; what the stamps say only pulls gently, unless it is far off.
+    fn smoothed(&mut self, measured: Instant) -> Instant {
+        let Some(expected) = self.expected_at else {
+            self.expected_at = Some(measured + BLOCK_TIME);
+            return measured;
+        };
+        let ahead = measured.saturating_duration_since(expected);
+        let behind = expected.saturating_duration_since(measured);
+        let at = if ahead.max(behind) > CLOCK_JUMP { measured } else { expected + ahead / 16 - behind / 16 };
+        self.expected_at = Some(at + BLOCK_TIME);
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_dated_evenly_though_the_device_stamps_them_roughly() {
+        let mut assembly = Assembly::new(44_100).unwrap();
+        let start = Instant::now() + Duration::from_secs(10);
+        let mut dated = Vec::new();
+        for i in 0..200_u64 {
+            let jitter = Duration::from_millis(i * 7 % 5);
+            assembly.stamp = Some(Stamp { frame: i * 441, at: start + BLOCK_TIME * i as u32 + jitter });
+            assembly.push(&[0.1; 441]).unwrap();
+            while let Some((_, at)) = assembly.next_block() {
+                dated.push(at);
+            }
+        }
+        assert!(dated.len() >= 198);
+        for pair in dated.windows(2) {
+            let step = pair[1] - pair[0];
+            assert!((9_600..=10_400).contains(&step.as_micros()), "{step:?}");
+        }
+        let drift = dated[dated.len() - 1] - start;
+        assert!(drift.as_millis().abs_diff(dated.len() as u128 * 10 - 10) <= 5, "{drift:?}");
+    }
+
+    #[test]
+    fn a_backlog_loses_its_oldest() {
+        let mut assembly = Assembly::new(48_000).unwrap();
+        let start = Instant::now();
+        assembly.stamp = Some(Stamp { frame: 0, at: start });
+        assembly.push(&vec![0.1; 48_000]).unwrap();
+        let (_, first) = assembly.next_block().unwrap();
+        assert_eq!((first - start).as_millis(), 800, "800 of 1000 ms are gone, the rest is dated right");
+        assert_eq!(std::iter::from_fn(|| assembly.next_block()).count(), 19);
+    }
+
+    #[test]
+    fn every_change_is_told_once() {
+        let mut told = Vec::new();
+        let mut attempts = Attempts::default();
+        let mut events = |event| told.push(event);
+        attempts.failed(AudioError::NotFound, &mut events);
+        attempts.failed(AudioError::NotFound, &mut events);
+        attempts.failed(AudioError::Busy, &mut events);
+        assert_eq!(attempts.open(Some("x"), |id| id.map(|_| ()).ok_or(AudioError::Busy)), Ok(()));
+        assert!(attempts.open(Some("x"), |id| if id.is_none() { Ok(()) } else { Err(AudioError::Busy) }).is_err());
+        attempts.opened("mic", &mut events);
+        attempts.lost(&AudioError::Unplugged, &mut events);
+        attempts.failed(AudioError::NotFound, &mut events);
+        assert!(attempts.open(Some("x"), |id| if id.is_none() { Ok(()) } else { Err(AudioError::Busy) }).is_ok());
+        attempts.opened("other", &mut events);
+        let running = |label: &str| AudioEvent::Running { label: label.into() };
+        let expected = [
+            AudioEvent::Failed(AudioError::NotFound),
+            AudioEvent::Failed(AudioError::Busy),
+            running("mic"),
+            AudioEvent::Unplugged,
+            AudioEvent::Back,
+            running("other"),
+        ];
+        assert_eq!(told, expected);
+    }
+}

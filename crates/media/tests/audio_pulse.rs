@@ -1,0 +1,247 @@
+//! Real devices through `cpal`: a private PulseAudio daemon with null sinks.
+//!
+//! The sound system is found by environment variables, so the checks run in a child process that has them.
+
+#![cfg(target_os = "linux")]
+
+use std::f64::consts::TAU;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use eyeline_media::audio::{
+    AudioEvent, EchoReference, Microphone, MicrophoneSource, PlayoutSource, Speaker, SpeakerSink, list_microphones,
+    list_speakers,
+};
+use eyeline_media::observer::Unobserved;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const IN_CHILD: &str = "EYELINE_TEST_PULSE_CHILD";
+
+/// A daemon of its own in a folder of its own; ends with the value.
+struct Daemon {
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "load-module module-native-protocol-unix socket={} auth-anonymous=1\n\
+             load-module module-null-sink sink_name=speaker rate=48000 sink_properties=device.description=Speaker\n\
+             load-module module-null-sink sink_name=feed rate=44100 sink_properties=device.description=Feed\n\
+             load-module module-remap-source master=feed.monitor source_name=microphone \
+             source_properties=device.description=Microphone\n\
+             set-default-sink speaker\nset-default-source microphone\n",
+            folder.path().join("native").display()
+        );
+        let script_path = folder.path().join("script.pa");
+        std::fs::write(&script_path, script).unwrap();
+        let process = Command::new("pulseaudio")
+            .args(["-n", "--exit-idle-time=-1", "--use-pid-file=no", "--daemonize=no", "--realtime=no"])
+            .args(["--high-priority=no", "--disallow-exit", "-F"])
+            .arg(&script_path)
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .env("PULSE_RUNTIME_PATH", folder.path())
+            .env("PULSE_STATE_PATH", folder.path().join("state"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let process = match process {
+            Ok(process) => process,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => panic!("pulseaudio: {error}"),
+        };
+        let daemon = Self { process, folder };
+        let deadline = Instant::now() + PATIENCE;
+        while UnixStream::connect(daemon.socket()).is_err() {
+            assert!(Instant::now() < deadline, "pulseaudio does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(daemon)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("native")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn real_devices_record_and_play() {
+    if std::env::var_os(IN_CHILD).is_some() {
+        check_all();
+        return;
+    }
+    let Some(daemon) = Daemon::start() else {
+        eprintln!("SKIPPED: there is no pulseaudio program here");
+        return;
+    };
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "real_devices_record_and_play", "--nocapture"])
+        .env(IN_CHILD, "1")
+        .env("PULSE_SERVER", format!("unix:{}", daemon.socket().display()))
+        .env("XDG_RUNTIME_DIR", daemon.folder.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+fn check_all() {
+    devices_are_listed();
+    played_sound_is_recorded();
+    default_microphone_hears_what_is_fed();
+    unplugged_devices_are_replaced();
+}
+
+fn devices_are_listed() {
+    let ids = |devices: Vec<eyeline_media::audio::AudioDevice>| -> Vec<(String, String)> {
+        devices.into_iter().map(|d| (d.id, d.label)).collect()
+    };
+    // The daemon answers before its script has run to the end.
+    let deadline = Instant::now() + PATIENCE;
+    while list_microphones().is_empty() && Instant::now() < deadline {}
+    assert_eq!(ids(list_microphones()), [("pulseaudio:microphone".into(), "Microphone".into())]);
+    let speakers = ids(list_speakers());
+    assert!(speakers.contains(&("pulseaudio:speaker".into(), "Speaker".into())), "{speakers:?}");
+}
+
+/// 440 Hz from `at` on, silence before.
+struct ToneFrom {
+    at: Instant,
+    position: u32,
+}
+
+impl PlayoutSource for ToneFrom {
+    fn pull(&mut self, now: Instant, block: &mut [i16; 480]) {
+        block.fill(0);
+        if now < self.at {
+            return;
+        }
+        for sample in block {
+            *sample = ((f64::from(self.position) / 48_000.0 * 440.0 * TAU).sin() * 8_000.0) as i16;
+            self.position += 1;
+        }
+    }
+}
+
+fn tone_now() -> ToneFrom {
+    ToneFrom { at: Instant::now(), position: 0 }
+}
+
+/// Share of the power that lies at 440 Hz; 0 for silence.
+fn tone_share(samples: &[i16]) -> f64 {
+    let (mut re, mut im, mut power) = (0.0, 0.0, 0.0);
+    for (i, &sample) in samples.iter().enumerate() {
+        let (x, angle) = (f64::from(sample), TAU * 440.0 / 48_000.0 * i as f64);
+        re += x * angle.cos();
+        im += x * angle.sin();
+        power += x * x;
+    }
+    if power < 480.0 * 1_000_000.0 { 0.0 } else { 2.0 * (re * re + im * im) / (power * samples.len() as f64) }
+}
+
+type Recorded = Receiver<([i16; 480], Instant)>;
+
+fn record(source: &str) -> (Microphone, Recorded, Receiver<AudioEvent>) {
+    let (blocks, recorded) = sync_channel(10_000);
+    let (events, told) = sync_channel(64);
+    let microphone = Microphone::open(
+        source.parse::<MicrophoneSource>().unwrap(),
+        move |block, at| drop(blocks.try_send((*block, at))),
+        move |event| drop(events.try_send(event)),
+        Arc::new(Unobserved),
+    );
+    (microphone, recorded, told)
+}
+
+fn play(sink: &str, source: impl PlayoutSource) -> (Speaker, Receiver<AudioEvent>) {
+    let (events, told) = sync_channel(64);
+    let sink = sink.parse::<SpeakerSink>().unwrap();
+    let tell = move |event| drop(events.try_send(event));
+    (Speaker::open(sink, source, EchoReference::default(), tell, Arc::new(Unobserved)), told)
+}
+
+fn next(told: &Receiver<AudioEvent>) -> AudioEvent {
+    told.recv_timeout(PATIENCE).expect("an event")
+}
+
+fn running(label: &str) -> AudioEvent {
+    AudioEvent::Running { label: label.into() }
+}
+
+/// Waits for `count` blocks of clear tone and returns when they were captured.
+fn hear(recorded: &Recorded, count: usize) -> Vec<Instant> {
+    let mut heard = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while heard.len() < count {
+        assert!(Instant::now() < deadline, "only {} of {count} blocks with the tone", heard.len());
+        let (block, at) = recorded.recv_timeout(PATIENCE).expect("sound");
+        if tone_share(&block) > 0.95 {
+            heard.push(at);
+        }
+    }
+    heard
+}
+
+fn played_sound_is_recorded() {
+    let (_microphone, recorded, told) = record("pulseaudio:speaker.monitor");
+    assert!(matches!(next(&told), AudioEvent::Running { .. }));
+    recorded.recv_timeout(PATIENCE).expect("the monitor runs");
+    let at = Instant::now() + Duration::from_millis(500);
+    let (_speaker, speaker_told) = play("default", ToneFrom { at, position: 0 });
+    assert_eq!(next(&speaker_told), running("Speaker"));
+    let heard = hear(&recorded, 200);
+    eprintln!("from pull to captured: {} ms", heard[0].saturating_duration_since(at).as_millis());
+    let taken = heard[heard.len() - 1] - heard[0];
+    assert!(taken >= Duration::from_millis(1_800), "200 blocks cannot take {taken:?}");
+    assert!(heard.windows(2).all(|w| w[1] > w[0]), "captured moments go on");
+}
+
+fn default_microphone_hears_what_is_fed() {
+    let (_microphone, recorded, told) = record("default");
+    assert_eq!(next(&told), running("Microphone"));
+    let (_speaker, speaker_told) = play("pulseaudio:feed", tone_now());
+    assert_eq!(next(&speaker_told), running("Feed"));
+    hear(&recorded, 100);
+}
+
+fn pactl(arguments: &[&str]) -> String {
+    let output = Command::new("pactl").args(arguments).output().expect("pactl comes with pulseaudio");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn unplugged_devices_are_replaced() {
+    let module = pactl(&["load-module", "module-null-sink", "sink_name=usb", "sink_properties=device.description=Usb"]);
+    let (_microphone, recorded, told) = record("pulseaudio:usb.monitor");
+    assert!(matches!(next(&told), AudioEvent::Running { .. }));
+    let (_speaker, speaker_told) = play("pulseaudio:usb", tone_now());
+    assert_eq!(next(&speaker_told), running("Usb"));
+    hear(&recorded, 20);
+
+    pactl(&["unload-module", &module]);
+    assert_eq!(next(&told), AudioEvent::Unplugged);
+    assert_eq!(next(&speaker_told), AudioEvent::Unplugged);
+    assert_eq!(next(&told), AudioEvent::Back);
+    assert_eq!(next(&told), running("Microphone"));
+    assert_eq!(next(&speaker_told), AudioEvent::Back);
+    assert_eq!(next(&speaker_told), running("Speaker"));
+
+    // The default microphone hears the feed, not the speaker: it runs, that is enough.
+    while recorded.try_recv().is_ok() {}
+    recorded.recv_timeout(PATIENCE).expect("the replacement records");
+    let (_monitor, monitored, _) = record("pulseaudio:speaker.monitor");
+    hear(&monitored, 20);
+}

@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Parser, ValueEnum};
+use eyeline_engine::Command;
+use eyeline_engine::view::VideoQuality;
+use eyeline_media::frame::VideoCodec;
+
+/// Makes or joins an Eyeline call without a window.
+#[derive(Debug, Parser)]
+#[command(name = "eyeline-peer", version)]
+#[command(group(ArgGroup::new("what").required(true).args(["host", "join", "list_devices"])))]
+pub(crate) struct Args {
+    /// Signaling server, for example http://192.168.1.20:7420
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// Open a call on --server and print its link
+    #[arg(long, requires = "server")]
+    pub(crate) host: bool,
+    /// Join the call of a link
+    #[arg(long, value_name = "LINK")]
+    pub(crate) join: Option<String>,
+    /// List cameras, microphones and speakers, one JSON line each
+    #[arg(long)]
+    pub(crate) list_devices: bool,
+    /// Name the other side is shown
+    #[arg(long, default_value = "eyeline-peer")]
+    pub(crate) name: String,
+    /// Camera: an id, default, none, test-pattern or a y4m file (plays in real time, loops)
+    #[arg(long, default_value = "default", value_name = "DEVICE|test-pattern|FILE.y4m")]
+    pub(crate) camera: String,
+    /// Microphone: an id, default, none, tone or a wav file (plays in real time, loops)
+    #[arg(long, default_value = "default", value_name = "DEVICE|tone|FILE.wav")]
+    pub(crate) microphone: String,
+    /// Speaker: an id, default, null or a wav file to write
+    #[arg(long, default_value = "default", value_name = "DEVICE|null|FILE.wav")]
+    pub(crate) speaker: String,
+    /// Start with the microphone muted
+    #[arg(long)]
+    pub(crate) muted: bool,
+    /// Codecs to offer, best first
+    #[arg(long, value_delimiter = ',', default_value = "vp9,vp8")]
+    pub(crate) codec: Vec<Codec>,
+    /// Ceiling for the picture we send
+    #[arg(long, default_value = "standard")]
+    pub(crate) quality: Quality,
+    /// End by itself after this long
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<f64>,
+    /// Write figures, one JSON line a second
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub(crate) stats: Option<PathBuf>,
+    /// End with an error when a device does not work, instead of going on without it
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
+}
+
+/// Measurement logs; all times are unix microseconds.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LogArgs {
+    /// cap,UNIX_US,CODE,W,H for each frame of the camera (CODE = its index), show,UNIX_US,CODE,W,H for each frame shown
+    /// (CODE = mean luma of 32 blocks across the top, in hex)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) frame_log: Option<PathBuf>,
+    /// NAME,UNIX_US,TEXT for each event of the call
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event_log: Option<PathBuf>,
+    /// PREFIX-mic.s16/.csv and PREFIX-speaker.s16/.csv: sound taken from the microphone and handed to the speaker (mono,
+    /// 48 kHz; csv lines UNIX_US,FIRST_SAMPLE,COUNT)
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) audio_log: Option<PathBuf>,
+    /// Write shown frames as I420, UNIX_US_WxH.yuv, into this folder
+    #[arg(long, value_name = "DIR", requires = "dump_every")]
+    pub(crate) dump_dir: Option<PathBuf>,
+    /// Of the shown frames, write every Nth
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) dump_every: Option<u64>,
+}
+
+impl Args {
+    /// What is asked of the engine.
+    pub(crate) fn call(&self) -> Command {
+        match &self.join {
+            Some(link) => Command::JoinCall { link: link.clone() },
+            None => Command::StartCall { server: self.server.clone().unwrap_or_default() },
+        }
+    }
+}
+
+/// A codec by its name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Codec {
+    Vp9,
+    Vp8,
+}
+
+impl From<Codec> for VideoCodec {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::Vp9 => Self::Vp9,
+            Codec::Vp8 => Self::Vp8,
+        }
+    }
+}
+
+/// A quality by its name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Quality {
+    Low,
+    Standard,
+    High,
+}
+
+impl From<Quality> for VideoQuality {
+    fn from(quality: Quality) -> Self {
+        match quality {
+            Quality::Low => Self::Low,
+            Quality::Standard => Self::Standard,
+            Quality::High => Self::High,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+        assert!(Args::try_parse_from(["eyeline-peer", "--host"]).is_err(), "a host needs a server");
+        assert!(Args::try_parse_from(["eyeline-peer"]).is_err());
+        let args = Args::try_parse_from(["eyeline-peer", "--join", "x", "--codec", "vp8"]).expect("valid");
+        assert_eq!(args.codec.len(), 1);
+    }
+}

@@ -1,0 +1,230 @@
+//! What the parts of one connection share: numbers, negotiated facts, and the way to tell the engine something.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use eyeline_media::frame::VideoCodec;
+use eyeline_media::units::Bitrate;
+
+use tokio::sync::Notify;
+
+use crate::config::PeerConfig;
+use crate::events::{Mailbox, PeerEvent};
+use crate::sdp::PayloadTypes;
+use crate::stats::PeerStats;
+
+/// Round trip time assumed until one was measured.
+pub(crate) const ASSUMED_RTT: Duration = Duration::from_millis(100);
+
+/// What negotiation settled for sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sending {
+    pub(crate) codec: VideoCodec,
+    pub(crate) video: u8,
+    pub(crate) audio: u8,
+}
+
+/// Shared by the peer, its interceptors and its tasks. Every lock is held for a few instructions only.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) limits: Arc<RateLimits>,
+    /// SSRC of the video we send.
+    pub(crate) video_ssrc: u32,
+    /// SSRC of the sound we send.
+    pub(crate) audio_ssrc: u32,
+    /// SSRC of the video we receive; 0 before its first packet.
+    pub(crate) remote_video_ssrc: AtomicU32,
+    /// SSRC of the sound we receive; 0 before its first packet.
+    pub(crate) remote_audio_ssrc: AtomicU32,
+    /// Media may be sent: the connection was up at least once and is not closed.
+    pub(crate) open: AtomicBool,
+    pub(crate) closed: AtomicBool,
+    /// Wakes the task that finds out which path is in use.
+    pub(crate) path_changed: Notify,
+    target_bps: AtomicU64,
+    rtt_us: AtomicU64,
+    stats: Mutex<PeerStats>,
+    receiving: Mutex<Arc<PayloadTypes>>,
+    sending: Mutex<Option<Sending>>,
+    keyframes: Mutex<KeyframeGate>,
+}
+
+impl Link {
+    pub(crate) fn new(config: &PeerConfig, mailbox: Arc<Mailbox>, video_ssrc: u32, audio_ssrc: u32) -> Self {
+        let start = config.start_bitrate.clamp(config.min_bitrate, config.max_bitrate);
+        Self {
+            mailbox,
+            limits: Arc::new(RateLimits::new(config.min_bitrate, config.max_bitrate)),
+            video_ssrc,
+            audio_ssrc,
+            remote_video_ssrc: AtomicU32::new(0),
+            remote_audio_ssrc: AtomicU32::new(0),
+            open: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            path_changed: Notify::new(),
+            target_bps: AtomicU64::new(start.bps()),
+            rtt_us: AtomicU64::new(0),
+            stats: Mutex::default(),
+            receiving: Mutex::default(),
+            sending: Mutex::default(),
+            keyframes: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut PeerStats)) {
+        change(&mut lock(&self.stats));
+    }
+
+    pub(crate) fn snapshot(&self) -> PeerStats {
+        let mut stats = lock(&self.stats).clone();
+        stats.rtt = self.measured_rtt();
+        stats.estimate = self.target();
+        stats.video_codec = self.sending().map(|sending| sending.codec);
+        stats
+    }
+
+    pub(crate) fn target(&self) -> Bitrate {
+        Bitrate::from_bps(self.target_bps.load(Relaxed))
+    }
+
+    /// Publishes a new estimate if it differs.
+    pub(crate) fn set_target(&self, target: Bitrate) {
+        if self.target_bps.swap(target.bps(), Relaxed) != target.bps() {
+            self.mailbox.post(PeerEvent::TargetBitrate(target));
+        }
+    }
+
+    pub(crate) fn measured_rtt(&self) -> Option<Duration> {
+        Some(self.rtt_us.load(Relaxed)).filter(|us| *us > 0).map(Duration::from_micros)
+    }
+
+    pub(crate) fn rtt(&self) -> Duration {
+        self.measured_rtt().unwrap_or(ASSUMED_RTT)
+    }
+
+    pub(crate) fn set_rtt(&self, rtt: Duration) {
+        self.rtt_us.store(u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).max(1), Relaxed);
+    }
+
+    pub(crate) fn receiving(&self) -> Arc<PayloadTypes> {
+        lock(&self.receiving).clone()
+    }
+
+    pub(crate) fn set_receiving(&self, types: PayloadTypes) {
+        *lock(&self.receiving) = Arc::new(types);
+    }
+
+    pub(crate) fn sending(&self) -> Option<Sending> {
+        *lock(&self.sending)
+    }
+
+    pub(crate) fn set_sending(&self, sending: Sending) {
+        let before = lock(&self.sending).replace(sending);
+        if before.map(|before| before.codec) != Some(sending.codec) {
+            self.mailbox.post(PeerEvent::VideoCodec(sending.codec));
+        }
+    }
+
+    /// The other side asked for a keyframe.
+    pub(crate) fn on_keyframe_request(&self, now: Instant) {
+        if lock(&self.keyframes).honours(now, self.rtt()) {
+            self.mailbox.post(PeerEvent::KeyframeRequested);
+        }
+    }
+
+    pub(crate) fn on_keyframe_sent(&self, now: Instant) {
+        lock(&self.keyframes).sent = Some(now);
+    }
+
+    /// Whether a keyframe may be asked of the other side now; counts as asked if so.
+    pub(crate) fn may_request_keyframe(&self, now: Instant) -> bool {
+        lock(&self.keyframes).may_request(now, self.rtt())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bounds of the estimate, changeable while it runs.
+#[derive(Debug)]
+pub(crate) struct RateLimits {
+    min_bps: AtomicU64,
+    max_bps: AtomicU64,
+}
+
+impl RateLimits {
+    pub(crate) fn new(min: Bitrate, max: Bitrate) -> Self {
+        Self { min_bps: AtomicU64::new(min.bps()), max_bps: AtomicU64::new(max.bps().max(min.bps())) }
+    }
+
+    pub(crate) fn set_max(&self, max: Bitrate) {
+        self.max_bps.store(max.bps().max(self.min_bps.load(Relaxed)), Relaxed);
+    }
+
+    pub(crate) fn clamp(&self, bps: u64) -> u64 {
+        bps.clamp(self.min_bps.load(Relaxed), self.max_bps.load(Relaxed).max(self.min_bps.load(Relaxed)))
+    }
+}
+
+/// Shortest time between two keyframe requests we send, and between two we pass on.
+const KEYFRAME_SPACING: Duration = Duration::from_millis(200);
+
+/// Keeps keyframe requests from piling up in either direction.
+#[derive(Debug, Default)]
+struct KeyframeGate {
+    sent: Option<Instant>,
+    honoured: Option<Instant>,
+    requested: Option<Instant>,
+}
+
+impl KeyframeGate {
+    /// A request that must have left before our newest keyframe arrived there is answered already.
+    fn honours(&mut self, now: Instant, rtt: Duration) -> bool {
+        let answered = self.sent.is_some_and(|sent| now.saturating_duration_since(sent) < rtt);
+        let repeated = self.honoured.is_some_and(|at| now.saturating_duration_since(at) < KEYFRAME_SPACING);
+        if answered || repeated {
+            return false;
+        }
+        self.honoured = Some(now);
+        true
+    }
+
+    fn may_request(&mut self, now: Instant, rtt: Duration) -> bool {
+        let spacing = KEYFRAME_SPACING.max(rtt);
+        if self.requested.is_some_and(|at| now.saturating_duration_since(at) < spacing) {
+            return false;
+        }
+        self.requested = Some(now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn requests_in_flight_with_a_keyframe_are_answered_by_it() {
+        let start = Instant::now();
+        let mut gate = KeyframeGate::default();
+        assert!(gate.honours(start, RTT));
+        gate.sent = Some(start);
+        assert!(!gate.honours(start + Duration::from_millis(290), RTT));
+        assert!(gate.honours(start + Duration::from_millis(310), RTT));
+        assert!(!gate.honours(start + Duration::from_millis(320), RTT));
+    }
+
+    #[test]
+    fn own_requests_keep_a_round_trip_apart() {
+        let start = Instant::now();
+        let mut gate = KeyframeGate::default();
+        assert!(gate.may_request(start, RTT));
+        assert!(!gate.may_request(start + Duration::from_millis(299), RTT));
+        assert!(gate.may_request(start + RTT, RTT));
+    }
+}

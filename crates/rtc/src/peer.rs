@@ -1,0 +1,260 @@
+//! One connection to the other side.
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use eyeline_media::units::Bitrate;
+use tokio::sync::Mutex;
+use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder, RTCIceCandidateType};
+
+use crate::config::PeerConfig;
+use crate::control::{Control, SEND_BUFFER};
+use crate::error::RtcError;
+use crate::events::{Mailbox, PathKind, PeerEvent, PeerEvents, PeerState};
+use crate::handler::Handler;
+use crate::link::Link;
+use crate::negotiation::Negotiation;
+use crate::send::{self, AudioSender, Seed, SendQueue, Tracks, VideoClock, VideoSender};
+use crate::setup;
+use crate::stats::PeerStats;
+use crate::tap::PeerSinks;
+
+/// How often the path in use is looked up while nothing hints at a change.
+const PATH_CHECK: Duration = Duration::from_secs(1);
+
+/// A connection. Cheap to clone; all clones are the same connection. It ends with [`Peer::close`] or with the last clone.
+#[derive(Clone)]
+pub struct Peer(Arc<Inner>);
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Peer")
+    }
+}
+
+struct Inner {
+    connection: Arc<dyn PeerConnection>,
+    link: Arc<Link>,
+    control: Arc<Control>,
+    queue: Arc<SendQueue>,
+    negotiation: Mutex<Negotiation>,
+}
+
+impl Peer {
+    /// Opens sockets and makes a key pair; nothing is sent before a description is made. Must run inside a tokio runtime,
+    /// which from then on drives the connection.
+    ///
+    /// # Errors
+    /// [`RtcError::Setup`] if no socket can be bound or a server's credentials are missing.
+    pub async fn new(config: PeerConfig, sinks: PeerSinks) -> Result<(Self, PeerEvents), RtcError> {
+        let mailbox = Arc::new(Mailbox::default());
+        let [video_ssrc, rtx_ssrc, audio_ssrc, timestamp] = random::<4>()?;
+        let link = Arc::new(Link::new(&config, mailbox.clone(), video_ssrc, audio_ssrc));
+        let control = Arc::new(Control::new(mailbox.clone()));
+        let connection = build(&config, &link, &control, sinks).await?;
+        let clock = VideoClock { epoch: Instant::now(), base: timestamp };
+        let queue = Arc::new(SendQueue::new(link.clone(), clock));
+        let negotiation =
+            Negotiation::new(connection.clone(), link.clone(), control.clone(), config.codecs.clone(), rtx_ssrc);
+        let (video, audio) = negotiation.tracks();
+        tokio::spawn(send::run(queue.clone(), Tracks { video, audio, seed: seed()? }));
+        let negotiation = Mutex::new(negotiation);
+        let peer = Self(Arc::new(Inner { connection, link, control, queue, negotiation }));
+        tokio::spawn(watch_path(Arc::downgrade(&peer.0)));
+        Ok((peer, PeerEvents::new(mailbox)))
+    }
+
+    /// Makes and applies an offer; candidates follow as events. With `ice_restart` new sockets and credentials replace the
+    /// old, media goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`RtcError::Negotiation`] if an answer to an earlier offer is still due in a way that forbids it.
+    pub async fn create_offer(&self, ice_restart: bool) -> Result<String, RtcError> {
+        self.negotiation().await?.create_offer(ice_restart).await
+    }
+
+    /// Applies the other side's offer and returns our answer. An unanswered offer of ours is withdrawn.
+    ///
+    /// # Errors
+    /// [`RtcError::NoCommonCodec`], or [`RtcError::Negotiation`] if the offer is malformed.
+    pub async fn accept_offer(&self, sdp: &str) -> Result<String, RtcError> {
+        self.negotiation().await?.accept_offer(sdp).await
+    }
+
+    /// Applies the answer to our offer.
+    ///
+    /// # Errors
+    /// [`RtcError::NoCommonCodec`], or [`RtcError::Negotiation`] if it is malformed or nothing was offered.
+    pub async fn accept_answer(&self, sdp: &str) -> Result<(), RtcError> {
+        self.negotiation().await?.accept_answer(sdp).await
+    }
+
+    /// Adds a path of the other side: JSON of `RTCIceCandidateInit`. May come before the description; it is kept until then.
+    ///
+    /// # Errors
+    /// [`RtcError::BadCandidate`] if it cannot be read, [`RtcError::TooManyCandidates`] if too many came early.
+    pub async fn add_candidate(&self, json: &str) -> Result<(), RtcError> {
+        self.negotiation().await?.add_candidate(json).await
+    }
+
+    /// Where encoded pictures go.
+    pub fn video(&self) -> VideoSender {
+        VideoSender(self.0.queue.clone())
+    }
+
+    /// Where encoded sound goes.
+    pub fn audio(&self) -> AudioSender {
+        AudioSender(self.0.queue.clone())
+    }
+
+    /// Asks the other side for a keyframe (RFC 4585 section 6.3.1), at most once per round trip and 200 ms.
+    pub fn request_keyframe(&self) {
+        self.0.queue.want_keyframe();
+    }
+
+    /// Sends a message of at most 16 KiB on the control channel, reliably and in order. Waits while much is underway.
+    ///
+    /// # Errors
+    /// [`RtcError::ControlUnavailable`] before [`PeerEvent::ControlOpen`], after the end, or if the message is too long.
+    pub async fn send_control(&self, message: Bytes) -> Result<(), RtcError> {
+        self.0.control.send(message).await
+    }
+
+    /// The estimator never goes above `max` from now on.
+    pub fn set_bitrate_limit(&self, max: Bitrate) {
+        self.0.link.limits.set_max(max);
+        let target = self.0.link.target();
+        self.0.link.set_target(Bitrate::from_bps(self.0.link.limits.clamp(target.bps())));
+    }
+
+    /// What the estimator believes may be sent now.
+    pub fn target_bitrate(&self) -> Bitrate {
+        self.0.link.target()
+    }
+
+    /// The round trip time; `None` before the first report, about a second after the start.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.0.link.measured_rtt()
+    }
+
+    /// Numbers since the start.
+    pub async fn stats(&self) -> PeerStats {
+        PeerStats { path: self.0.path().await, ..self.0.link.snapshot() }
+    }
+
+    /// Ends the connection and releases relay allocations. Further calls do nothing.
+    pub async fn close(&self) {
+        if self.0.link.closed.swap(true, Relaxed) {
+            return;
+        }
+        self.0.stop();
+        if let Err(error) = self.0.connection.close().await {
+            tracing::debug!(%error, "closing failed");
+        }
+        self.0.link.mailbox.post(PeerEvent::State(PeerState::Closed));
+        self.0.link.mailbox.end();
+    }
+
+    async fn negotiation(&self) -> Result<tokio::sync::MutexGuard<'_, Negotiation>, RtcError> {
+        let negotiation = self.0.negotiation.lock().await;
+        if self.0.link.closed.load(Relaxed) { Err(RtcError::Closed) } else { Ok(negotiation) }
+    }
+}
+
+impl Inner {
+    /// Stops our own tasks.
+    fn stop(&self) {
+        self.link.open.store(false, Relaxed);
+        self.queue.filled.notify_one();
+        self.link.path_changed.notify_one();
+        self.control.close();
+    }
+
+    async fn path(&self) -> Option<PathKind> {
+        let sender = self.negotiation.lock().await.sender()?;
+        let transport = sender.transport().await.ok()??;
+        let pair = transport.ice_transport().get_selected_candidate_pair().await.ok()??;
+        let relayed = [pair.local().typ, pair.remote().typ].contains(&RTCIceCandidateType::Relay);
+        Some(if relayed { PathKind::Relayed } else { PathKind::Direct })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.link.closed.swap(true, Relaxed) {
+            self.stop();
+            self.link.mailbox.end();
+        }
+    }
+}
+
+/// Tells which kind of path is in use whenever that changes.
+async fn watch_path(peer: Weak<Inner>) {
+    let mut known = None;
+    while let Some(inner) = peer.upgrade() {
+        let link = inner.link.clone();
+        if link.closed.load(Relaxed) {
+            return;
+        }
+        if link.open.load(Relaxed)
+            && let Some(path) = inner.path().await
+            && known != Some(path)
+        {
+            known = Some(path);
+            link.mailbox.post(PeerEvent::Path(path));
+        }
+        drop(inner);
+        tokio::select! {
+            () = link.path_changed.notified() => {}
+            () = tokio::time::sleep(PATH_CHECK) => {}
+        }
+    }
+}
+
+async fn build(
+    config: &PeerConfig,
+    link: &Arc<Link>,
+    control: &Arc<Control>,
+    sinks: PeerSinks,
+) -> Result<Arc<dyn PeerConnection>, RtcError> {
+    let mut engine = setup::media_engine(&config.codecs)?;
+    let registry = setup::interceptors(&mut engine, link, sinks)?;
+    let connection = PeerConnectionBuilder::new()
+        .with_configuration(setup::configuration(config))
+        .with_media_engine(engine)
+        .with_setting_engine(setup::settings(config))
+        .with_interceptor_registry(registry)
+        .with_handler(Arc::new(Handler { link: link.clone(), control: control.clone() }))
+        .with_udp_addrs(setup::bind_addresses(config))
+        .with_data_channel_send_buffer_limit(SEND_BUFFER)
+        .build()
+        .await
+        .map_err(RtcError::setup)?;
+    Ok(Arc::new(connection))
+}
+
+fn seed() -> Result<Seed, RtcError> {
+    let [sequences, picture_id, audio_timestamp] = random::<3>()?;
+    let [video_high, video_low, audio_high, audio_low] = sequences.to_be_bytes();
+    let [picture_high, picture_low, ..] = picture_id.to_be_bytes();
+    Ok(Seed {
+        video_sequence: u16::from_be_bytes([video_high, video_low]),
+        audio_sequence: u16::from_be_bytes([audio_high, audio_low]),
+        picture_id: u16::from_be_bytes([picture_high, picture_low]),
+        audio_timestamp,
+    })
+}
+
+/// Random numbers, none of them 0.
+fn random<const N: usize>() -> Result<[u32; N], RtcError> {
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).map_err(RtcError::setup)?;
+        *number = u32::from_ne_bytes(bytes).max(1);
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,10 @@
+//! From received RTP packets to whole frames in decode order, and what to ask the sender for on the way.
+//!
+//! Sans-IO: told the time, never waits.
+
+pub(crate) mod descriptor;
+mod missing;
+mod packets;
+mod video;
+
+pub(crate) use video::{Output, VideoPacket, VideoReceiver};

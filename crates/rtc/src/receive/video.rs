@@ -1,0 +1,258 @@
+//! One received video stream.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use eyeline_media::frame::{ReceivedVideo, VideoCodec};
+
+use super::descriptor::Piece;
+use super::missing::MissingPackets;
+use super::packets::{Held, PacketBuffer, Scan};
+
+/// Bounds of how long a missing packet may hold up the picture: three round trips within them.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(600));
+/// How long a stream may begin without a keyframe before one is asked for: its packets may be out of order.
+const FIRST_REQUEST_AFTER: Duration = Duration::from_millis(100);
+/// Shortest time between two keyframe requests.
+const REQUEST_SPACING: Duration = Duration::from_millis(200);
+/// While packets of a keyframe keep coming at least this often, none is asked for.
+const KEYFRAME_PROGRESS: Duration = Duration::from_millis(200);
+/// A jump of the sequence number beyond this is a new stream, not loss.
+const MAX_JUMP: i64 = 3_000;
+
+/// A received packet.
+#[derive(Clone, Debug)]
+pub(crate) struct VideoPacket {
+    pub(crate) sequence: u16,
+    /// RTP timestamp, 90 kHz.
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    /// `None` for padding or an unreadable payload.
+    pub(crate) piece: Option<Piece>,
+}
+
+/// What the stream wants done.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// A frame whose whole reference chain was delivered before.
+    Frame(ReceivedVideo),
+    /// Ask for these packets again.
+    Nack(Vec<u16>),
+    /// Ask for a keyframe.
+    KeyframeRequest,
+}
+
+/// Counters since the stream began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) frames: u64,
+    pub(crate) recovered: u64,
+    pub(crate) lost: u64,
+}
+
+/// Where decoding stands.
+#[derive(Debug)]
+enum Chain {
+    /// Everything before `next` was delivered; the next frame must begin there.
+    Following { next: i64, codec: VideoCodec },
+    /// Nothing can be decoded before a keyframe; one is asked for at `request_at`.
+    AwaitingKeyframe { request_at: Instant },
+}
+
+/// Puts packets in order, asks for missing ones, and delivers frames. Every frame is taken to depend on the one before, as
+/// in a stream of a single layer.
+#[derive(Debug)]
+pub(crate) struct VideoReceiver {
+    chain: Chain,
+    /// Highest extended sequence number so far.
+    highest: Option<i64>,
+    last_arrival: Instant,
+    packets: PacketBuffer,
+    missing: MissingPackets,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+}
+
+impl VideoReceiver {
+    /// A stream whose first packet is about to be handled.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            chain: Chain::AwaitingKeyframe { request_at: now + FIRST_REQUEST_AFTER },
+            highest: None,
+            last_arrival: now,
+            packets: PacketBuffer::default(),
+            missing: MissingPackets::default(),
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Takes a packet that arrived at `now`, original or retransmitted.
+    pub(crate) fn on_packet(&mut self, now: Instant, packet: VideoPacket) {
+        let highest = *self.highest.get_or_insert(i64::from(packet.sequence) - 1);
+        let sequence = extend(highest, packet.sequence);
+        if (sequence - highest).abs() > MAX_JUMP {
+            self.start_over(now);
+            self.highest = Some(sequence);
+        } else if sequence > highest {
+            self.highest = Some(sequence);
+            if !self.missing.add(highest + 1..sequence, now) {
+                self.give_up(now);
+            }
+        } else if matches!(self.chain, Chain::Following { next, .. } if sequence < next) {
+            return;
+        }
+        if self.missing.arrived(sequence) {
+            self.counts.recovered += 1;
+        }
+        if self.packets.is_full() {
+            self.start_over(now);
+        }
+        let VideoPacket { timestamp, marker, piece, .. } = packet;
+        if self.packets.insert(sequence, Held { timestamp, marker, arrived: now, piece }) {
+            self.last_arrival = now;
+            self.deliver(now);
+        }
+    }
+
+    /// Does what is due at `now`, given the round trip time.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, rtt: Duration) {
+        match self.chain {
+            Chain::Following { .. } => {
+                if self.missing.first_since().is_some_and(|since| since + patience(rtt) <= now) {
+                    self.give_up(now);
+                    self.deliver(now);
+                }
+            }
+            Chain::AwaitingKeyframe { request_at } => {
+                if let Some(limit) = now.checked_sub(patience(rtt)) {
+                    self.count_lost(|missing| missing.forget_since(limit));
+                }
+                if request_at <= now {
+                    self.request_keyframe(now, rtt);
+                }
+            }
+        }
+        let due = self.missing.take_due(now, rtt);
+        if !due.is_empty() {
+            self.outputs.push_back(Output::Nack(due.into_iter().map(wire).collect()));
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next needed.
+    pub(crate) fn poll_timeout(&self, rtt: Duration) -> Option<Instant> {
+        let chain = match self.chain {
+            Chain::Following { .. } => self.missing.first_since().map(|since| since + patience(rtt)),
+            Chain::AwaitingKeyframe { request_at } => Some(request_at),
+        };
+        chain.into_iter().chain(self.missing.next_due()).min()
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Delivers every frame that can be.
+    fn deliver(&mut self, now: Instant) {
+        loop {
+            let (last, codec) = match self.chain {
+                Chain::Following { next, codec } => match self.packets.scan(next) {
+                    Scan::Complete(last) => match self.packets.frame_start(next) {
+                        Some((codec_here, keyframe)) if keyframe || codec_here == codec => (last, codec_here),
+                        _ => return self.break_chain(now),
+                    },
+                    // A whole keyframe beyond a gap makes the frames in the gap pointless.
+                    Scan::Incomplete => match self.packets.whole_keyframe(next) {
+                        Some((first, last)) => {
+                            let Some((codec, _)) = self.skip_to(first) else { return };
+                            (last, codec)
+                        }
+                        None => return,
+                    },
+                    Scan::Broken => return self.break_chain(now),
+                },
+                Chain::AwaitingKeyframe { .. } => {
+                    let Some((first, last)) = self.packets.whole_keyframe(i64::MIN) else { return };
+                    let Some((codec, _)) = self.skip_to(first) else { return };
+                    (last, codec)
+                }
+            };
+            self.missing.forget_before(last + 1);
+            self.chain = Chain::Following { next: last + 1, codec };
+            if let Some(frame) = self.packets.take_frame(last) {
+                self.counts.frames += 1;
+                self.outputs.push_back(Output::Frame(frame));
+            }
+        }
+    }
+
+    fn skip_to(&mut self, first: i64) -> Option<(VideoCodec, bool)> {
+        self.count_lost(|missing| missing.forget_before(first));
+        self.packets.drop_before(first);
+        self.packets.frame_start(first)
+    }
+
+    /// What stands at the next place continues nothing: only a keyframe helps.
+    fn break_chain(&mut self, now: Instant) {
+        if let Chain::Following { next, .. } = self.chain {
+            self.packets.drop_before(next + 1);
+        }
+        self.give_up(now);
+    }
+
+    /// Stops waiting for what is missing. A keyframe on its way is kept, otherwise one is asked for.
+    fn give_up(&mut self, now: Instant) {
+        if let Some(first) = self.packets.newest_keyframe_start() {
+            self.count_lost(|missing| missing.forget_before(first));
+            self.packets.drop_before(first);
+            self.chain = Chain::AwaitingKeyframe { request_at: now + KEYFRAME_PROGRESS };
+        } else {
+            self.start_over(now);
+        }
+    }
+
+    fn start_over(&mut self, now: Instant) {
+        self.count_lost(MissingPackets::clear);
+        self.packets.clear();
+        self.outputs.push_back(Output::KeyframeRequest);
+        self.chain = Chain::AwaitingKeyframe { request_at: now + REQUEST_SPACING };
+    }
+
+    fn request_keyframe(&mut self, now: Instant, rtt: Duration) {
+        let coming = self.packets.newest_keyframe_start().is_some() && now < self.last_arrival + KEYFRAME_PROGRESS;
+        let spacing = if coming {
+            KEYFRAME_PROGRESS
+        } else {
+            self.outputs.push_back(Output::KeyframeRequest);
+            REQUEST_SPACING.max(rtt)
+        };
+        self.chain = Chain::AwaitingKeyframe { request_at: now + spacing };
+    }
+
+    fn count_lost(&mut self, forget: impl FnOnce(&mut MissingPackets) -> usize) {
+        self.counts.lost += u64::try_from(forget(&mut self.missing)).unwrap_or(u64::MAX);
+    }
+}
+
+fn patience(rtt: Duration) -> Duration {
+    (rtt * 3).clamp(PATIENCE.0, PATIENCE.1)
+}
+
+/// The extended sequence number nearest to `near` that ends in `sequence` (RFC 3550 appendix A.1).
+fn extend(near: i64, sequence: u16) -> i64 {
+    near + i64::from(sequence.wrapping_sub(wire(near)).cast_signed())
+}
+
+/// The 16 bits that travel.
+fn wire(sequence: i64) -> u16 {
+    u16::try_from(sequence.rem_euclid(1 << 16)).expect("remainder of 2^16")
+}
+
+#[cfg(test)]
+#[path = "video_tests.rs"]
+mod tests;

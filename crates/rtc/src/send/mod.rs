@@ -1,0 +1,180 @@
+//! From encoded pictures and sound to RTP packets on their way.
+//!
+//! Encoder and sound threads hand frames to bounded queues and never wait; one task per connection cuts, paces and writes
+//! them. Sound passes everything.
+
+mod pacer;
+mod packetize;
+mod task;
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use eyeline_media::frame::{EncodedAudio, EncodedVideo};
+use eyeline_media::time::VIDEO_CLOCK_HZ;
+use tokio::sync::Notify;
+
+use crate::events::PeerEvent;
+use crate::link::Link;
+
+pub(crate) use task::{Seed, Tracks, run};
+
+/// Encoded frames that wait for the sending task, normally none. When full, the frame is dropped and a keyframe is asked for.
+const VIDEO_QUEUE: usize = 4;
+/// Encoded sound that waits for the sending task, normally none; 200 ms. When full, the oldest packet is dropped.
+const AUDIO_QUEUE: usize = 10;
+
+/// Hands encoded pictures to the connection. Cheap to clone; usable from any thread.
+#[derive(Clone, Debug)]
+pub struct VideoSender(pub(crate) Arc<SendQueue>);
+
+impl VideoSender {
+    /// Queues a frame and returns at once. False if it was not taken: the connection is not up, the codec is not the one
+    /// negotiated, or the path cannot take so much. Once a frame was refused or dropped later on, only a keyframe is taken,
+    /// and [`PeerEvent::KeyframeRequested`] asks for it.
+    pub fn send(&self, frame: EncodedVideo) -> bool {
+        self.0.push_video(frame)
+    }
+
+    /// The RTP timestamp of a frame captured at `captured_at`: 90 kHz, linear, from a random base.
+    pub fn rtp_timestamp(&self, captured_at: Instant) -> u32 {
+        self.0.clock.timestamp(captured_at)
+    }
+}
+
+/// Hands encoded sound to the connection. Cheap to clone; usable from any thread.
+#[derive(Clone, Debug)]
+pub struct AudioSender(pub(crate) Arc<SendQueue>);
+
+impl AudioSender {
+    /// Queues a packet and returns at once; the oldest one waiting is dropped if there are too many. Nothing is sent before
+    /// the connection is up.
+    pub fn send(&self, packet: EncodedAudio) {
+        self.0.push_audio(packet);
+    }
+}
+
+/// Where a moment falls on the 90 kHz clock of our video.
+#[derive(Debug)]
+pub(crate) struct VideoClock {
+    pub(crate) epoch: Instant,
+    pub(crate) base: u32,
+}
+
+impl VideoClock {
+    fn timestamp(&self, at: Instant) -> u32 {
+        match at.checked_duration_since(self.epoch) {
+            Some(after) => self.base.wrapping_add(ticks(after)),
+            None => self.base.wrapping_sub(ticks(self.epoch.duration_since(at))),
+        }
+    }
+}
+
+fn ticks(span: Duration) -> u32 {
+    let ticks = span.as_micros() * u128::from(VIDEO_CLOCK_HZ) / 1_000_000;
+    u32::try_from(ticks & u128::from(u32::MAX)).expect("masked to 32 bits")
+}
+
+/// Between the media threads and the sending task.
+#[derive(Debug)]
+pub(crate) struct SendQueue {
+    pub(crate) link: Arc<Link>,
+    pub(crate) clock: VideoClock,
+    pub(crate) waiting: Mutex<Waiting>,
+    pub(crate) filled: Notify,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    video: VecDeque<EncodedVideo>,
+    audio: VecDeque<EncodedAudio>,
+    /// A frame of the chain was dropped: only a keyframe may follow.
+    needs_keyframe: bool,
+    keyframe_from_peer: bool,
+}
+
+impl SendQueue {
+    pub(crate) fn new(link: Arc<Link>, clock: VideoClock) -> Self {
+        Self { link, clock, waiting: Mutex::default(), filled: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push_video(&self, frame: EncodedVideo) -> bool {
+        let negotiated = self.link.sending().is_some_and(|sending| sending.codec == frame.codec);
+        if !negotiated || !self.link.open.load(Relaxed) {
+            self.lock().needs_keyframe = true;
+            return false;
+        }
+        {
+            let mut waiting = self.lock();
+            if waiting.needs_keyframe && !frame.keyframe {
+                return false;
+            }
+            if waiting.video.len() >= VIDEO_QUEUE {
+                drop(waiting);
+                self.break_chain();
+                return false;
+            }
+            waiting.needs_keyframe = false;
+            waiting.video.push_back(frame);
+        }
+        self.filled.notify_one();
+        true
+    }
+
+    fn push_audio(&self, packet: EncodedAudio) {
+        if !self.link.open.load(Relaxed) {
+            return;
+        }
+        {
+            let mut waiting = self.lock();
+            if waiting.audio.len() >= AUDIO_QUEUE {
+                waiting.audio.pop_front();
+            }
+            waiting.audio.push_back(packet);
+        }
+        self.filled.notify_one();
+    }
+
+    /// A frame cannot be sent: nothing but a keyframe may follow it.
+    fn break_chain(&self) {
+        {
+            let mut waiting = self.lock();
+            waiting.needs_keyframe = true;
+            // Frames after the dropped one are useless, unless a keyframe is among them already.
+            let keyframe = waiting.video.iter().position(|frame| frame.keyframe);
+            let useless = keyframe.unwrap_or(waiting.video.len());
+            waiting.video.drain(..useless);
+            waiting.needs_keyframe = keyframe.is_none();
+        }
+        self.link.count(|stats| stats.frames_dropped += 1);
+        self.link.mailbox.post(PeerEvent::KeyframeRequested);
+    }
+
+    /// Asks the other side for a keyframe, soon.
+    pub(crate) fn want_keyframe(&self) {
+        self.lock().keyframe_from_peer = true;
+        self.filled.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_linear_around_the_epoch_and_wrap() {
+        let epoch = Instant::now() + Duration::from_secs(100);
+        let clock = VideoClock { epoch, base: u32::MAX - 44_999 };
+        assert_eq!(clock.timestamp(epoch), u32::MAX - 44_999);
+        assert_eq!(clock.timestamp(epoch + Duration::from_secs(1)), 45_000);
+        assert_eq!(clock.timestamp(epoch - Duration::from_secs(1)), u32::MAX - 134_999);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(clock.timestamp(epoch + day).wrapping_sub(clock.timestamp(epoch)), ticks(day));
+    }
+}

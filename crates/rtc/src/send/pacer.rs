@@ -1,0 +1,143 @@
+//! Spreads the packets of a frame over time, so that a large frame does not overrun the queue of a slow link.
+//!
+//! Sans-IO: told the time. Whole frames are refused, before they get sequence numbers, so a refusal leaves no gap that the
+//! other side would ask to have filled.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use eyeline_media::units::Bitrate;
+
+/// Video leaves at this multiple of the estimate: frames differ in size, the estimate is an average.
+const PACE: f64 = 2.5;
+/// A large keyframe may leave at up to this multiple, so that it is out within [`MAX_QUEUE`].
+const MAX_PACE: f64 = 5.0;
+/// What is queued should be gone after this time.
+const MAX_QUEUE: Duration = Duration::from_millis(250);
+/// Packets this close together leave together: timers are no finer than a millisecond and wake-ups cost.
+const BURST: Duration = Duration::from_millis(4);
+/// Bytes of headers around each payload.
+const OVERHEAD: usize = 40;
+
+/// Queue of video packets of type `T` with their size.
+#[derive(Debug)]
+pub(crate) struct Pacer<T> {
+    queue: VecDeque<(usize, T)>,
+    queued: usize,
+    /// When the next packet may leave.
+    next: Option<Instant>,
+}
+
+impl<T> Default for Pacer<T> {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), queued: 0, next: None }
+    }
+}
+
+impl<T> Pacer<T> {
+    /// Whether a frame of `size` bytes would still leave in time. An empty queue takes any frame.
+    pub(crate) fn has_room(&self, size: usize, target: Bitrate) -> bool {
+        self.queue.is_empty() || seconds(self.queued + size, MAX_PACE * rate(target)) <= MAX_QUEUE.as_secs_f64()
+    }
+
+    /// Queues a packet of `size` bytes.
+    pub(crate) fn push(&mut self, size: usize, packet: T) {
+        self.queued += size + OVERHEAD;
+        self.queue.push_back((size + OVERHEAD, packet));
+    }
+
+    /// The next packet that may leave at `now`.
+    pub(crate) fn pop(&mut self, now: Instant, target: Bitrate) -> Option<T> {
+        let at = self.next.unwrap_or(now);
+        if at > now + BURST {
+            return None;
+        }
+        let drain = bits(self.queued) / MAX_QUEUE.as_secs_f64();
+        let (size, packet) = self.queue.pop_front()?;
+        self.queued -= size;
+        let target = rate(target);
+        let pace = drain.clamp(PACE * target, MAX_PACE * target);
+        self.next = Some(at.max(now) + Duration::from_secs_f64(seconds(size, pace)));
+        Some(packet)
+    }
+
+    /// When [`pop`](Self::pop) will have something; `None` while the queue is empty.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let next = self.next?;
+        (!self.queue.is_empty()).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
+    }
+}
+
+fn rate(target: Bitrate) -> f64 {
+    // Bitrates are far below 2^53.
+    target.bps().max(10_000) as f64
+}
+
+fn bits(bytes: usize) -> f64 {
+    bytes as f64 * 8.0
+}
+
+fn seconds(bytes: usize, bps: f64) -> f64 {
+    bits(bytes) / bps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Bitrate = Bitrate::from_kbps(1_000);
+
+    fn drain(pacer: &mut Pacer<u32>, start: Instant) -> Vec<(Duration, u32)> {
+        let mut now = start;
+        let mut out = Vec::new();
+        loop {
+            while let Some(packet) = pacer.pop(now, TARGET) {
+                out.push((now - start, packet));
+            }
+            let Some(next) = pacer.next() else { return out };
+            assert!(next > now, "the pacer must advance");
+            now = next;
+        }
+    }
+
+    #[test]
+    fn spreads_a_frame_at_two_and_a_half_times_the_target() {
+        let mut pacer = Pacer::default();
+        for n in 0..20 {
+            pacer.push(1_210, n);
+        }
+        let out = drain(&mut pacer, Instant::now());
+        assert_eq!(out.iter().map(|(_, n)| *n).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+        // 20 packets of 10 kbit at 2.5 Mbit/s are 80 ms.
+        let span = out.last().unwrap().0;
+        assert!((70..=80).contains(&span.as_millis()), "{span:?}");
+        assert!(out[3].0 < Duration::from_millis(16));
+    }
+
+    #[test]
+    fn a_huge_keyframe_leaves_faster_and_blocks_what_follows() {
+        let mut pacer = Pacer::default();
+        assert!(pacer.has_room(200_000, TARGET));
+        for n in 0..100 {
+            pacer.push(1_210, n);
+        }
+        assert!(!pacer.has_room(40_000, TARGET));
+        assert!(pacer.has_room(20_000, TARGET));
+        let span = drain(&mut pacer, Instant::now()).last().unwrap().0;
+        assert!((220..=400).contains(&span.as_millis()), "{span:?}");
+    }
+
+    #[test]
+    fn idle_time_is_not_saved_up() {
+        let mut pacer = Pacer::default();
+        let start = Instant::now();
+        pacer.push(1_210, 0);
+        assert!(pacer.pop(start, TARGET).is_some());
+        let later = start + Duration::from_secs(5);
+        for n in 0..10 {
+            pacer.push(1_210, n);
+        }
+        let at_once = std::iter::from_fn(|| pacer.pop(later, TARGET)).count();
+        assert!(at_once <= 3, "{at_once}");
+    }
+}

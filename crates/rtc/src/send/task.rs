@@ -1,0 +1,186 @@
+//! The task that writes media: sound at once, video paced.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use bytes::Bytes;
+use eyeline_media::frame::{EncodedAudio, EncodedVideo};
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtp;
+use webrtc::media_stream::track_local::TrackLocal;
+
+use super::SendQueue;
+use super::pacer::Pacer;
+use super::packetize::Packetizer;
+
+/// The tracks to write to.
+pub(crate) struct Tracks {
+    pub(crate) video: Arc<dyn TrackLocal>,
+    pub(crate) audio: Arc<dyn TrackLocal>,
+    /// Random starts of sequence numbers, picture ids and timestamps (RFC 3550 section 5.1).
+    pub(crate) seed: Seed,
+}
+
+/// See [`Tracks::seed`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seed {
+    pub(crate) video_sequence: u16,
+    pub(crate) audio_sequence: u16,
+    pub(crate) picture_id: u16,
+    pub(crate) audio_timestamp: u32,
+}
+
+/// Writes what is queued until the connection is closed.
+pub(crate) async fn run(queue: Arc<SendQueue>, tracks: Tracks) {
+    let mut writer = Writer::new(&queue, tracks);
+    while !queue.link.closed.load(Relaxed) {
+        writer.write_due().await;
+        let wake = async {
+            match writer.pacer.next() {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = queue.filled.notified() => {}
+            () = wake => {}
+        }
+    }
+}
+
+struct Writer<'a> {
+    queue: &'a SendQueue,
+    tracks: Tracks,
+    packetizer: Packetizer,
+    pacer: Pacer<rtp::Packet>,
+    video_sequence: u16,
+    audio_sequence: u16,
+    /// Where the last sound packet ended: a later start means silence was not sent.
+    audio_end: Option<u64>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(queue: &'a SendQueue, tracks: Tracks) -> Self {
+        Self {
+            queue,
+            packetizer: Packetizer::new(tracks.seed.picture_id),
+            pacer: Pacer::default(),
+            video_sequence: tracks.seed.video_sequence,
+            audio_sequence: tracks.seed.audio_sequence,
+            audio_end: None,
+            tracks,
+        }
+    }
+
+    async fn write_due(&mut self) {
+        let (audio, video, keyframe) = {
+            let mut waiting = self.queue.lock();
+            let keyframe = std::mem::take(&mut waiting.keyframe_from_peer);
+            (std::mem::take(&mut waiting.audio), std::mem::take(&mut waiting.video), keyframe)
+        };
+        if keyframe {
+            self.request_keyframe().await;
+        }
+        for packet in audio {
+            self.write_audio(&packet).await;
+        }
+        let mut chain = true;
+        for frame in video {
+            chain = (chain || frame.keyframe) && self.queue_video(&frame);
+        }
+        let target = self.queue.link.target();
+        while let Some(packet) = self.pacer.pop(Instant::now(), target) {
+            write(&*self.tracks.video, packet).await;
+        }
+    }
+
+    async fn write_audio(&mut self, sound: &EncodedAudio) {
+        let Some(sending) = self.queue.link.sending() else { return };
+        // The marker says that silence was left out before this packet (RFC 7587 section 4.2).
+        let marker = self.audio_end != Some(sound.first_sample);
+        self.audio_end = Some(sound.first_sample + u64::from(opus_samples(&sound.data)));
+        let timestamp = self.tracks.seed.audio_timestamp.wrapping_add(low_bits(sound.first_sample));
+        self.audio_sequence = self.audio_sequence.wrapping_add(1);
+        let header = header(sending.audio, self.audio_sequence, timestamp, self.queue.link.audio_ssrc, marker);
+        write(&*self.tracks.audio, rtp::Packet { header, payload: sound.data.clone() }).await;
+    }
+
+    /// Cuts a frame into the pacer; false if it was dropped.
+    fn queue_video(&mut self, frame: &EncodedVideo) -> bool {
+        let link = &self.queue.link;
+        let Some(sending) = link.sending() else { return false };
+        if !self.pacer.has_room(frame.data.len(), link.target()) {
+            self.queue.break_chain();
+            return false;
+        }
+        let payloads = self.packetizer.cut(frame);
+        let timestamp = self.queue.clock.timestamp(frame.captured_at);
+        let last = payloads.len().saturating_sub(1);
+        for (n, payload) in payloads.into_iter().enumerate() {
+            self.video_sequence = self.video_sequence.wrapping_add(1);
+            let header = header(sending.video, self.video_sequence, timestamp, link.video_ssrc, n == last);
+            self.pacer.push(payload.len(), rtp::Packet { header, payload });
+        }
+        if frame.keyframe {
+            link.on_keyframe_sent(Instant::now());
+        }
+        true
+    }
+
+    async fn request_keyframe(&self) {
+        let link = &self.queue.link;
+        let media_ssrc = link.remote_video_ssrc.load(Relaxed);
+        if media_ssrc != 0 && link.may_request_keyframe(Instant::now()) {
+            let request = PictureLossIndication { sender_ssrc: link.video_ssrc, media_ssrc };
+            if let Err(error) = self.tracks.video.write_rtcp(vec![Box::new(request)]).await {
+                tracing::debug!(%error, "keyframe request not sent");
+            }
+        }
+    }
+}
+
+fn header(payload_type: u8, sequence_number: u16, timestamp: u32, ssrc: u32, marker: bool) -> rtp::Header {
+    rtp::Header { version: 2, marker, payload_type, sequence_number, timestamp, ssrc, ..Default::default() }
+}
+
+async fn write(track: &dyn TrackLocal, packet: rtp::Packet) {
+    if let Err(error) = track.write_rtp(packet).await {
+        tracing::trace!(%error, "packet not sent");
+    }
+}
+
+fn low_bits(samples: u64) -> u32 {
+    u32::try_from(samples & u64::from(u32::MAX)).expect("masked to 32 bits")
+}
+
+/// Samples at 48 kHz in an Opus packet (RFC 6716 section 3.1); 0 if it is empty.
+fn opus_samples(packet: &Bytes) -> u32 {
+    let Some(toc) = packet.first() else { return 0 };
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [480, 960, 1_920, 2_880][usize::from(config % 4)],
+        config @ 12..=15 => [480, 960][usize::from(config % 2)],
+        config => [120, 240, 480, 960][usize::from(config % 4)],
+    };
+    match toc & 0x03 {
+        0 => frame,
+        1 | 2 => frame * 2,
+        _ => frame * u32::from(packet.get(1).copied().unwrap_or(0) & 0x3f),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opus_durations() {
+        let samples = |bytes: &[u8]| opus_samples(&Bytes::copy_from_slice(bytes));
+        assert_eq!(samples(&[]), 0);
+        assert_eq!(samples(&[0x78]), 960, "hybrid 20 ms");
+        assert_eq!(samples(&[0x08]), 960, "SILK 20 ms");
+        assert_eq!(samples(&[0xfc]), 960, "CELT 20 ms");
+        assert_eq!(samples(&[0xf1]), 960, "CELT 10 ms twice");
+        assert_eq!(samples(&[0xfb, 3]), 2_880, "CELT 20 ms three times");
+    }
+}

@@ -1,0 +1,230 @@
+//! Takes received media out of the packet chain, before the stack's own queues, and asks for what is missing.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use eyeline_media::frame::{ReceivedAudio, ReceivedVideo};
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
+use rtc::rtp;
+use rtc::sansio::Protocol;
+use rtc::shared::TransportContext;
+use rtc::shared::error::Error;
+
+use crate::link::Link;
+use crate::receive::{Output, VideoPacket, VideoReceiver, descriptor};
+
+/// Where received media goes.
+///
+/// Both are called on the network task and must return at once: put the unit into a queue of yours and wake its reader. If
+/// that queue drops a frame, everything up to the next keyframe is undecodable: call
+/// [`Peer::request_keyframe`](crate::Peer::request_keyframe).
+pub struct PeerSinks {
+    /// Gets whole frames in decode order.
+    pub video: Box<dyn FnMut(ReceivedVideo) + Send>,
+    /// Gets Opus packets in order of arrival.
+    pub audio: Box<dyn FnMut(ReceivedAudio) + Send>,
+}
+
+impl fmt::Debug for PeerSinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PeerSinks")
+    }
+}
+
+struct VideoStream {
+    ssrc: u32,
+    rtx_ssrc: Option<u32>,
+    /// What a retransmission repairs if its payload type does not tell.
+    payload_type: u8,
+    receiver: VideoReceiver,
+}
+
+/// See the module.
+pub(crate) struct MediaTap {
+    link: Arc<Link>,
+    /// A mutex only because the chain must be `Sync`; never contended.
+    sinks: Mutex<PeerSinks>,
+    video: Option<VideoStream>,
+    audio_ssrc: Option<u32>,
+    reads: VecDeque<TaggedPacket>,
+    writes: VecDeque<TaggedPacket>,
+}
+
+impl MediaTap {
+    pub(crate) fn new(link: Arc<Link>, sinks: PeerSinks) -> Self {
+        Self {
+            link,
+            sinks: Mutex::new(sinks),
+            video: None,
+            audio_ssrc: None,
+            reads: VecDeque::new(),
+            writes: VecDeque::new(),
+        }
+    }
+
+    fn read_rtp(&mut self, now: Instant, packet: rtp::Packet) {
+        let ssrc = packet.header.ssrc;
+        if self.audio_ssrc == Some(ssrc) {
+            self.read_audio(now, packet);
+        } else if let Some(stream) = &mut self.video
+            && let Some(packet) = original(&self.link, stream, packet)
+        {
+            let receiving = self.link.receiving();
+            let codec = receiving.codec(packet.header.payload_type);
+            let piece = codec.and_then(|codec| descriptor::read(codec, &packet.payload));
+            let rtp::Header { sequence_number, timestamp, marker, .. } = packet.header;
+            stream.receiver.on_packet(now, VideoPacket { sequence: sequence_number, timestamp, marker, piece });
+            self.drain(now);
+        }
+    }
+
+    fn read_audio(&mut self, now: Instant, packet: rtp::Packet) {
+        if packet.payload.is_empty() || self.link.receiving().opus != Some(packet.header.payload_type) {
+            return;
+        }
+        let received = ReceivedAudio {
+            data: packet.payload,
+            sequence: packet.header.sequence_number,
+            rtp_timestamp: packet.header.timestamp,
+            received_at: now,
+        };
+        (self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner).audio)(received);
+    }
+
+    fn drain(&mut self, now: Instant) {
+        let Some(stream) = &mut self.video else { return };
+        let mut requests: Vec<Box<dyn rtcp::Packet>> = Vec::new();
+        let (sender_ssrc, media_ssrc) = (self.link.video_ssrc, stream.ssrc);
+        while let Some(output) = stream.receiver.poll_output() {
+            match output {
+                Output::Frame(frame) => (self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner).video)(frame),
+                Output::Nack(sequences) => {
+                    let nacks = nack_pairs_from_sequence_numbers(&sequences);
+                    requests.push(Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks }));
+                }
+                Output::KeyframeRequest => {
+                    if self.link.may_request_keyframe(now) {
+                        requests.push(Box::new(PictureLossIndication { sender_ssrc, media_ssrc }));
+                    }
+                }
+            }
+        }
+        let counts = stream.receiver.counts();
+        self.link.count(|stats| {
+            stats.frames_received = counts.frames;
+            stats.packets_recovered = counts.recovered;
+            stats.packets_lost = counts.lost;
+        });
+        for request in requests {
+            let message = AttributedPacket::new(Packet::Rtcp(vec![request]));
+            self.writes.push_back(TaggedPacket { now, transport: TransportContext::default(), message });
+        }
+    }
+}
+
+/// The packet itself, or the one a retransmission carries (RFC 4588 section 4); `None` for other streams and for
+/// retransmission padding.
+fn original(link: &Link, stream: &VideoStream, mut packet: rtp::Packet) -> Option<rtp::Packet> {
+    if packet.header.ssrc == stream.ssrc {
+        return Some(packet);
+    }
+    if stream.rtx_ssrc != Some(packet.header.ssrc) {
+        return None;
+    }
+    let number: [u8; 2] = packet.payload.get(..2)?.try_into().ok()?;
+    packet.header.sequence_number = u16::from_be_bytes(number);
+    packet.header.payload_type =
+        link.receiving().repaired_by(packet.header.payload_type).unwrap_or(stream.payload_type);
+    packet.payload = Bytes::slice(&packet.payload, 2..);
+    Some(packet)
+}
+
+impl Protocol<TaggedPacket, TaggedPacket, ()> for MediaTap {
+    type Rout = TaggedPacket;
+    type Wout = TaggedPacket;
+    type Eout = ();
+    type Error = Error;
+    type Time = Instant;
+
+    fn handle_read(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
+        let TaggedPacket { now, transport, message } = tagged;
+        let AttributedPacket { attributes, packet } = message;
+        match packet {
+            // Media ends here: the stack's own track queues would drop it under load.
+            Packet::Rtp(packet) => self.read_rtp(now, packet),
+            packet => {
+                self.reads.push_back(TaggedPacket { now, transport, message: AttributedPacket { attributes, packet } });
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_read(&mut self) -> Option<TaggedPacket> {
+        self.reads.pop_front()
+    }
+
+    fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
+        self.writes.push_back(tagged);
+        Ok(())
+    }
+
+    fn poll_write(&mut self) -> Option<TaggedPacket> {
+        self.writes.pop_front()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        let rtt = self.link.rtt();
+        if let Some(stream) = &mut self.video
+            && stream.receiver.poll_timeout(rtt).is_some_and(|at| at <= now)
+        {
+            stream.receiver.handle_timeout(now, rtt);
+            self.drain(now);
+        }
+        Ok(())
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.video.as_ref()?.receiver.poll_timeout(self.link.rtt())
+    }
+}
+
+impl Interceptor for MediaTap {
+    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+
+    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
+
+    /// Called before the first packet of a stream, and again after each negotiation. The retransmission stream is announced
+    /// like a stream of its own, after the one it repairs.
+    fn bind_remote_stream(&mut self, info: &StreamInfo) {
+        if info.mime_type.to_ascii_lowercase().starts_with("audio/") {
+            self.audio_ssrc = Some(info.ssrc);
+            self.link.remote_audio_ssrc.store(info.ssrc, Relaxed);
+            return;
+        }
+        match &mut self.video {
+            Some(stream) if stream.rtx_ssrc == Some(info.ssrc) => {}
+            Some(stream) if stream.ssrc == info.ssrc => {
+                stream.rtx_ssrc = info.ssrc_rtx;
+                stream.payload_type = info.payload_type;
+            }
+            _ => {
+                self.link.remote_video_ssrc.store(info.ssrc, Relaxed);
+                self.video = Some(VideoStream {
+                    ssrc: info.ssrc,
+                    rtx_ssrc: info.ssrc_rtx,
+                    payload_type: info.payload_type,
+                    receiver: VideoReceiver::new(Instant::now()),
+                });
+            }
+        }
+    }
+
+    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}

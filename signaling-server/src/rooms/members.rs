@@ -1,0 +1,169 @@
+//! Who is in which room, and the letters between them.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use eyeline_protocol::{
+    ErrorCode, IceConfig, LeftReason, MemberId, ResumeToken, Resumed, RoomId, ServerMessage, limits,
+};
+
+use super::inbox::{Inbox, InboxFull, InboxLimit, Letter};
+use super::timers::Timer;
+use super::{ConnId, Output, Place, Rooms, Stage, TokenHash, hash, member_of, token_of};
+
+const INBOX_LIMIT: InboxLimit =
+    InboxLimit { letters: limits::UNACKED_FRAMES_MAX, body_bytes: limits::UNACKED_BYTES_MAX };
+
+/// What a client with `server_full` waits.
+const SERVER_FULL_RETRY_MS: u64 = 30_000;
+
+/// Someone in a room.
+pub(super) struct Member {
+    token: TokenHash,
+    presence: Presence,
+    inbox: Inbox,
+    /// The highest `seq` taken from this member, by recipient (present members only).
+    taken: BTreeMap<MemberId, u64>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Presence {
+    Attached(ConnId),
+    Detached { until: Instant },
+}
+
+impl Rooms {
+    pub(super) fn resume(&mut self, conn: ConnId, token: &ResumeToken, place: Place) {
+        let members = self.others(&place);
+        let Some(member) = self.member_mut(&place) else { return };
+        let presence = std::mem::replace(&mut member.presence, Presence::Attached(conn));
+        let received = member.taken.clone();
+        let letters: Vec<Letter> = member.inbox.iter().cloned().collect();
+        match presence {
+            Presence::Detached { until } => self.timers.cancel(until, Timer::Member(place.clone())),
+            // The client noticed before the server that its socket broke.
+            Presence::Attached(old) => self.refuse(old, ErrorCode::Replaced, "resumed on another socket"),
+        }
+        let resumed = Resumed { me: place.member.clone(), members, received };
+        let Some(entropy) = self.restage(conn, Stage::Joined { place }) else { return };
+        self.welcome(conn, &entropy, token.clone(), Some(resumed));
+        for Letter { from, seq, body } in letters {
+            let message = ServerMessage::From { from, seq, body };
+            self.outputs.push_back(Output::Send { conn, message, replay: true });
+        }
+    }
+
+    pub(super) fn join(&mut self, conn: ConnId, room_id: RoomId) {
+        if self.by_token.len() >= self.config.members_max {
+            return self.error(conn, ErrorCode::ServerFull, "the server is full", Some(SERVER_FULL_RETRY_MS));
+        }
+        if self.rooms.get(&room_id).is_some_and(|room| room.len() >= self.config.room_members) {
+            return self.error(conn, ErrorCode::RoomFull, "the room is full", None);
+        }
+        let Some(entropy) = self.conns.get(&conn).map(|conn| conn.entropy) else { return };
+        let place = Place { room: room_id, member: member_of(&entropy) };
+        self.restage(conn, Stage::Joined { place: place.clone() });
+
+        let token = hash(&token_of(&entropy));
+        let member =
+            Member { token, presence: Presence::Attached(conn), inbox: Inbox::default(), taken: BTreeMap::new() };
+        self.by_token.insert(token, place.clone());
+        self.rooms.entry(room_id).or_default().insert(place.member.clone(), member);
+
+        let joined =
+            ServerMessage::Joined { me: place.member.clone(), members: self.others(&place), ice: IceConfig::default() };
+        self.say(conn, joined);
+        self.say_others(&place, &ServerMessage::PeerJoined { id: place.member.clone() });
+    }
+
+    pub(super) fn send(&mut self, conn: ConnId, place: &Place, to: MemberId, seq: u64, body: String) {
+        let there = Place { room: place.room, member: to };
+        if there.member == place.member || self.member_mut(&there).is_none() {
+            return self.say(conn, ServerMessage::Undeliverable { to: there.member, seq });
+        }
+        let Some(sender) = self.member_mut(place) else { return };
+        let taken = sender.taken.get(&there.member).copied().unwrap_or(0);
+        if (1..=taken).contains(&seq) {
+            return; // sent again after a resume, but it had arrived
+        }
+        if seq != taken + 1 || seq > limits::SEQ_MAX {
+            return self.error(conn, ErrorCode::BadSequence, "seq counts up by one per recipient", None);
+        }
+        sender.taken.insert(there.member.clone(), seq);
+        self.deliver(conn, place, &there, seq, body);
+    }
+
+    fn deliver(&mut self, conn: ConnId, place: &Place, there: &Place, seq: u64, body: String) {
+        let Some(recipient) = self.member_mut(there) else { return };
+        let letter = Letter { from: place.member.clone(), seq, body: body.clone() };
+        let presence = recipient.presence;
+        match (recipient.inbox.push(letter, INBOX_LIMIT), presence) {
+            (Ok(()), Presence::Attached(to)) => {
+                self.say(to, ServerMessage::From { from: place.member.clone(), seq, body });
+            }
+            (Ok(()), Presence::Detached { .. }) => {}
+            (Err(InboxFull), presence) => {
+                if let Presence::Attached(to) = presence {
+                    self.refuse(to, ErrorCode::Overflow, "too much was not acknowledged");
+                }
+                self.say(conn, ServerMessage::Undeliverable { to: there.member.clone(), seq });
+                self.remove(there, LeftReason::Gone);
+            }
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, place: &Place, from: &MemberId, seq: u64) {
+        if let Some(member) = self.member_mut(place) {
+            member.inbox.acknowledge(from, seq);
+        }
+    }
+
+    /// A member whose socket is gone waits for it to come back.
+    pub(super) fn detach(&mut self, now: Instant, place: Place) {
+        let until = now + self.config.resume_window;
+        if let Some(member) = self.member_mut(&place) {
+            member.presence = Presence::Detached { until };
+            self.timers.set(until, Timer::Member(place));
+        }
+    }
+
+    /// A member is gone for good; the others hear of it.
+    pub(super) fn remove(&mut self, place: &Place, reason: LeftReason) {
+        let Some(room) = self.rooms.get_mut(&place.room) else { return };
+        let Some(member) = room.remove(&place.member) else { return };
+        if room.is_empty() {
+            self.rooms.remove(&place.room);
+        } else {
+            for other in room.values_mut() {
+                other.taken.remove(&place.member);
+            }
+        }
+        self.by_token.remove(&member.token);
+        if let Presence::Detached { until } = member.presence {
+            self.timers.cancel(until, Timer::Member(place.clone()));
+        }
+        self.say_others(place, &ServerMessage::PeerLeft { id: place.member.clone(), reason });
+    }
+
+    pub(super) fn member_mut(&mut self, place: &Place) -> Option<&mut Member> {
+        self.rooms.get_mut(&place.room)?.get_mut(&place.member)
+    }
+
+    fn others(&self, place: &Place) -> Vec<MemberId> {
+        let room = self.rooms.get(&place.room);
+        room.into_iter().flatten().map(|(id, _)| id).filter(|id| **id != place.member).cloned().collect()
+    }
+
+    fn say_others(&mut self, place: &Place, message: &ServerMessage) {
+        let room = self.rooms.get(&place.room);
+        for (id, member) in room.into_iter().flatten() {
+            match member.presence {
+                Presence::Attached(conn) if *id != place.member => {
+                    self.outputs.push_back(Output::Send { conn, message: message.clone(), replay: false });
+                }
+                // Who is detached learns who is there from `welcome.resumed`.
+                Presence::Attached(_) | Presence::Detached { .. } => {}
+            }
+        }
+    }
+}

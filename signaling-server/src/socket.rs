@@ -1,0 +1,203 @@
+//! One task per socket: frames in, frames out, pings, and the limits that concern one socket alone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use eyeline_protocol::{ErrorCode, ServerMessage, wire};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use crate::hub::ToHub;
+use crate::outbox::{Next, Outbox};
+use crate::rate::{Bucket, Rate};
+use crate::rooms::{CloseReason, ConnId, Entropy};
+
+/// What concerns one socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SocketConfig {
+    pub(crate) rate: Rate,
+    pub(crate) heartbeat: Duration,
+    pub(crate) dead_after: Duration,
+    pub(crate) write_stall: Duration,
+}
+
+/// Malformed or oversized messages after which a socket is closed. Unknown types do not count: a newer client may
+/// speak of things this server does not know.
+const ERRORS_MAX: u32 = 16;
+/// How long the other side has to answer our close frame.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves a socket until it is closed, and tells the hub of its beginning and end.
+pub(crate) async fn run(
+    socket: WebSocket,
+    conn: ConnId,
+    entropy: Entropy,
+    to_hub: mpsc::Sender<ToHub>,
+    config: SocketConfig,
+) {
+    let outbox = Arc::new(Outbox::default());
+    if to_hub.send(ToHub::Opened { conn, entropy, outbox: Arc::clone(&outbox) }).await.is_err() {
+        return; // the server has stopped
+    }
+    tracing::debug!(conn = conn.0, "opened");
+    let (sink, stream) = socket.split();
+    let mut reader = Reader::new(stream, conn, &to_hub, &outbox, config);
+    // The socket is closed by whoever is first: the client (reader) or the server (writer).
+    let end = tokio::select! {
+        () = reader.run() => End::Broken,
+        end = write(sink, &outbox, config) => end,
+    };
+    if end == End::CloseSent {
+        // Reading on until the client has answered keeps the system from resetting the connection, which could
+        // destroy what was just sent. It may take no longer than this; either way the socket is dropped.
+        timeout(LINGER, reader.discard()).await.ok();
+    }
+    tracing::debug!(conn = conn.0, "closed");
+    // Without a hub there is nobody to tell.
+    to_hub.send(ToHub::Closed { conn }).await.ok();
+}
+
+struct Reader<'a> {
+    stream: SplitStream<WebSocket>,
+    conn: ConnId,
+    to_hub: &'a mpsc::Sender<ToHub>,
+    outbox: &'a Outbox,
+    config: SocketConfig,
+    bucket: Bucket,
+    throttled: bool,
+    errors: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        stream: SplitStream<WebSocket>,
+        conn: ConnId,
+        to_hub: &'a mpsc::Sender<ToHub>,
+        outbox: &'a Outbox,
+        config: SocketConfig,
+    ) -> Self {
+        let bucket = Bucket::new(Instant::now(), config.rate);
+        Self { stream, conn, to_hub, outbox, config, bucket, throttled: false, errors: 0 }
+    }
+
+    /// Ends when the client is gone or silent for too long. After a fatal error it waits for the writer to close.
+    async fn run(&mut self) {
+        loop {
+            let Ok(frame) = timeout(self.config.dead_after, self.stream.next()).await else {
+                tracing::debug!(conn = self.conn.0, "silent for too long");
+                return;
+            };
+            let Some(frame) = frame else { return };
+            self.throttle().await;
+            match frame {
+                Ok(Message::Text(text)) => self.text(&text).await,
+                Ok(Message::Binary(_)) => {
+                    self.error(ErrorCode::BinaryFrame, "the protocol is text", None);
+                    return self.closing(CloseReason::Binary).await;
+                }
+                // The library answers pings; the stream ends by itself after the answer to a close frame.
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => {}
+                Err(error) if is_capacity(&error) => {
+                    self.error(ErrorCode::TooLarge, "a frame is at most 64 KiB", None);
+                    return self.closing(CloseReason::TooLarge).await;
+                }
+                Err(_) => return,
+            }
+            if self.errors > ERRORS_MAX {
+                self.error(ErrorCode::TooManyErrors, "too many messages in error", None);
+                return self.closing(CloseReason::Policy).await;
+            }
+        }
+    }
+
+    /// Reads to the end and forgets what it read.
+    async fn discard(&mut self) {
+        while let Some(Ok(_)) = self.stream.next().await {}
+    }
+
+    /// Leaves the rest to the writer, which sends what is queued and closes.
+    async fn closing(&self, why: CloseReason) {
+        self.outbox.close(why);
+        std::future::pending().await
+    }
+
+    async fn text(&mut self, text: &str) {
+        match wire::decode_client(text) {
+            Ok(message) => {
+                // Without a hub the server has stopped, and the writer is about to close.
+                self.to_hub.send(ToHub::Message { conn: self.conn, message }).await.ok();
+            }
+            Err(error) => {
+                let code = error.code();
+                self.errors += u32::from(code != ErrorCode::UnknownType);
+                self.error(code, &error.to_string(), None);
+            }
+        }
+    }
+
+    /// Waits until the client may say more; meanwhile TCP makes it wait. Nothing is lost.
+    async fn throttle(&mut self) {
+        while let Err(wait) = self.bucket.take(Instant::now()) {
+            if !self.throttled {
+                self.throttled = true;
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+                self.error(ErrorCode::RateLimited, "messages come too fast; reading slows down", Some(wait_ms));
+            }
+            sleep(wait).await;
+        }
+        self.throttled = self.throttled && !self.bucket.is_free(Instant::now());
+    }
+
+    fn error(&self, code: ErrorCode, message: &str, retry_after_ms: Option<u64>) {
+        let message = ServerMessage::Error { code, message: message.to_owned(), retry_after_ms };
+        if self.outbox.push(wire::encode(&message), false).is_err() {
+            self.outbox.abort(CloseReason::TooSlow);
+        }
+    }
+}
+
+/// How a socket ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Our close frame was sent.
+    CloseSent,
+    /// There is nobody to say anything to.
+    Broken,
+}
+
+/// Writes what is queued, and pings, until the outbox says close or a write fails or stalls.
+async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox, config: SocketConfig) -> End {
+    let mut heartbeat = interval(config.heartbeat);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeat.reset(); // the first ping one period from now
+    loop {
+        let (message, end) = tokio::select! {
+            next = outbox.next() => match next {
+                Next::Frame(text) => (Message::Text(text.into()), None),
+                Next::Close(why) => {
+                    let frame = CloseFrame { code: why.code(), reason: "".into() };
+                    (Message::Close(Some(frame)), Some(End::CloseSent))
+                }
+            },
+            _ = heartbeat.tick() => (Message::Ping(axum::body::Bytes::new()), None),
+        };
+        let sent = tokio::select! {
+            sent = timeout(config.write_stall, sink.send(message)) => matches!(sent, Ok(Ok(()))),
+            () = outbox.aborted() => false,
+        };
+        match (sent, end) {
+            (true, None) => {}
+            (true, Some(end)) => return end,
+            (false, _) => return End::Broken,
+        }
+    }
+}
+
+/// Whether a frame was over the limit, rather than the connection broken. axum wraps the WebSocket library's error.
+fn is_capacity(error: &axum::Error) -> bool {
+    let inner = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    matches!(inner, Some(tungstenite::Error::Capacity(_)))
+}

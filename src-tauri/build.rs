@@ -1,0 +1,42 @@
+//! Names the commands for Tauri's permissions and embeds the page.
+
+use std::fs;
+use std::path::Path;
+
+/// Every command of `commands.rs`; `capabilities/main.json` allows each one by name.
+const COMMANDS: &[&str] = &[
+    "app_state",
+    "settings_save",
+    "recent_forget",
+    "call_start",
+    "call_join",
+    "call_hang_up",
+    "call_dismiss",
+    "lobby_preview",
+    "media_set_microphone",
+    "media_set_camera",
+    "media_select_camera",
+    "media_select_microphone",
+    "media_select_speaker",
+    "devices_refresh",
+    "link_check",
+    "link_copy",
+    "video_layout",
+    "window_set_full_screen",
+];
+
+/// Stands in for the page where it was not built, so that the shell compiles and its tests run without Node.
+const NO_PAGE: &str = "<!doctype html><meta charset=\"utf-8\"><title>Eyeline</title><p>The page was not built: run \
+                       <code>npm ci</code> and <code>npm run build</code> in <code>ui</code>, then build again.";
+
+fn main() {
+    let page = Path::new("../ui/dist/index.html");
+    if !page.exists() {
+        let written = fs::create_dir_all("../ui/dist").and_then(|()| fs::write(page, NO_PAGE));
+        written.expect("the folder ui can be written");
+    }
+    println!("cargo:rerun-if-changed=../ui/dist");
+    let manifest = tauri_build::AppManifest::new().commands(COMMANDS);
+    let attributes = tauri_build::Attributes::new().app_manifest(manifest);
+    tauri_build::try_build(attributes).expect("tauri.conf.json, the capabilities and the icons are valid");
+}

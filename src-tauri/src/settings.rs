@@ -1,0 +1,109 @@
+//! The user's settings and what the command line puts over them for one run.
+
+use eyeline_engine::Command;
+
+use crate::args::Args;
+use crate::ipc::Settings;
+
+/// Settings as kept and as in force.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Chosen {
+    /// As in the file.
+    kept: Settings,
+    /// As in force: the kept ones, changed by the command line.
+    in_force: Settings,
+}
+
+impl Chosen {
+    /// The kept settings under the command line's.
+    pub(crate) fn new(kept: Settings, args: &Args) -> Self {
+        let over = |value: &Option<String>, kept: &String| value.as_ref().unwrap_or(kept).clone();
+        let in_force = Settings {
+            name: over(&args.name, &kept.name),
+            server: over(&args.server, &kept.server),
+            camera: over(&args.camera, &kept.camera),
+            microphone: over(&args.microphone, &kept.microphone),
+            speaker: over(&args.speaker, &kept.speaker),
+            ..kept.clone()
+        };
+        Self { kept, in_force }
+    }
+
+    /// What is in force.
+    pub(crate) fn in_force(&self) -> &Settings {
+        &self.in_force
+    }
+
+    /// Puts `edited` in force; returns what is to be kept: what the user changed, and not what the command line said.
+    pub(crate) fn edit(&mut self, edited: Settings) -> &Settings {
+        let (was, kept) = (&self.in_force, &mut self.kept);
+        let texts: [fn(&mut Settings) -> &mut String; 5] =
+            [|s| &mut s.name, |s| &mut s.server, |s| &mut s.camera, |s| &mut s.microphone, |s| &mut s.speaker];
+        let (mut was, mut new) = (was.clone(), edited.clone());
+        for text in texts {
+            if text(&mut was) != text(&mut new) {
+                text(kept).clone_from(text(&mut new));
+            }
+        }
+        kept.video_quality = edited.video_quality;
+        kept.theme = edited.theme;
+        self.in_force = edited;
+        &self.kept
+    }
+}
+
+/// What the engine has to be told when `before` becomes `after`.
+pub(crate) fn differences(before: &Settings, after: &Settings) -> Vec<Command> {
+    let mut commands = Vec::new();
+    if before.name != after.name {
+        commands.push(Command::SetName(after.name.clone()));
+    }
+    if before.camera != after.camera {
+        commands.push(Command::SelectCamera(after.camera.clone()));
+    }
+    if before.microphone != after.microphone {
+        commands.push(Command::SelectMicrophone(after.microphone.clone()));
+    }
+    if before.speaker != after.speaker {
+        commands.push(Command::SelectSpeaker(after.speaker.clone()));
+    }
+    if before.video_quality != after.video_quality {
+        commands.push(Command::SetVideoQuality(after.video_quality));
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::Theme;
+
+    #[test]
+    fn the_command_line_counts_for_one_run_only() {
+        let kept = Settings { name: "Ada".into(), ..Settings::default() };
+        let args = Args { name: Some("Robot".into()), camera: Some("test-pattern".into()), ..Args::default() };
+        let mut chosen = Chosen::new(kept, &args);
+        assert_eq!((chosen.in_force().name.as_str(), chosen.in_force().camera.as_str()), ("Robot", "test-pattern"));
+
+        let edited = Settings { theme: Theme::Dark, camera: "usb-1".into(), ..chosen.in_force().clone() };
+        let kept = chosen.edit(edited.clone()).clone();
+        let expected =
+            Settings { name: "Ada".into(), theme: Theme::Dark, camera: "usb-1".into(), ..Settings::default() };
+        assert_eq!(kept, expected);
+        assert_eq!(chosen.in_force(), &edited);
+    }
+
+    #[test]
+    fn the_engine_hears_of_changes_only() {
+        let before = Settings::default();
+        assert!(
+            differences(&before, &Settings { server: "s".into(), theme: Theme::Light, ..before.clone() }).is_empty()
+        );
+        let after = Settings { name: "Ada".into(), speaker: "null".into(), ..before.clone() };
+        let commands = differences(&before, &after);
+        let [Command::SetName(name), Command::SelectSpeaker(speaker)] = commands.as_slice() else {
+            panic!("{commands:?}")
+        };
+        assert_eq!((name.as_str(), speaker.as_str()), ("Ada", "null"));
+    }
+}

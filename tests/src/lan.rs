@@ -1,0 +1,148 @@
+//! Machines on a network: namespaces joined by a bridge. Needs root.
+
+use std::path::Path;
+use std::process::{self, Command};
+
+use crate::binaries::installed;
+use crate::process::run;
+use crate::{Outcome, Scene};
+
+/// Where a program runs: on this machine as it is, or in a network namespace of it.
+#[derive(Clone, Debug)]
+pub struct Host {
+    namespace: Option<String>,
+}
+
+impl Host {
+    /// This machine as it is.
+    pub fn this_machine() -> Self {
+        Self { namespace: None }
+    }
+
+    /// A command that runs `program` there. It is the program's own process: `ip netns exec` becomes it.
+    pub fn command(&self, program: &Path) -> Command {
+        match &self.namespace {
+            None => Command::new(program),
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(program);
+                command
+            }
+        }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Outcome<String> {
+        run(self.command(Path::new(program)).args(arguments))
+    }
+}
+
+/// Three machines on one Ethernet: a server and two others, with nothing else to reach.
+pub struct Lan {
+    /// The server's machine, [`Lan::SERVER_ADDRESS`].
+    pub server: Host,
+    /// One of the two.
+    pub a: Host,
+    /// The other.
+    pub b: Host,
+}
+
+impl Lan {
+    /// Address of the server's machine.
+    pub const SERVER_ADDRESS: &str = "10.77.0.1";
+
+    /// What this machine lacks for a [`Lan`], in words.
+    pub fn lacks() -> Option<&'static str> {
+        // SAFETY: `geteuid` takes nothing and cannot fail.
+        if unsafe { libc::geteuid() } != 0 {
+            return Some("network namespaces need root");
+        }
+        (!installed("ip") || !installed("nft")).then_some("iproute2 or nftables is not installed")
+    }
+
+    /// Builds the network.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn build() -> Outcome<Self> {
+        let host = |letter: &str| Host { namespace: Some(format!("eyeline-{}-{letter}", process::id())) };
+        let lan = Self { server: host("s"), a: host("a"), b: host("b") };
+        for host in lan.hosts() {
+            ip(&["netns", "add", host.name()])?;
+            host.run("ip", &["link", "set", "lo", "up"])?;
+        }
+        lan.server.run("ip", &["link", "add", "br0", "type", "bridge"])?;
+        lan.server.run("ip", &["address", "add", &format!("{}/24", Self::SERVER_ADDRESS), "dev", "br0"])?;
+        lan.server.run("ip", &["link", "set", "br0", "up"])?;
+        lan.plug_in(&lan.a, "a", "10.77.0.2/24")?;
+        lan.plug_in(&lan.b, "b", "10.77.0.3/24")?;
+        Ok(lan)
+    }
+
+    fn hosts(&self) -> [&Host; 3] {
+        [&self.server, &self.a, &self.b]
+    }
+
+    fn plug_in(&self, host: &Host, letter: &str, address: &str) -> Outcome {
+        let port = format!("port-{letter}");
+        let (near, far) = (self.server.name(), host.name());
+        ip(&["link", "add", &port, "netns", near, "type", "veth", "peer", "name", "eth0", "netns", far])?;
+        self.server.run("ip", &["link", "set", &port, "master", "br0"])?;
+        self.server.run("ip", &["link", "set", &port, "up"])?;
+        host.run("ip", &["address", "add", address, "dev", "eth0"])?;
+        host.run("ip", &["link", "set", "eth0", "up"])?;
+        host.run("ip", &["route", "add", "default", "via", Self::SERVER_ADDRESS])?;
+        Ok(())
+    }
+}
+
+impl Host {
+    fn name(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("")
+    }
+
+    /// Drops all UDP that this machine sends or gets, until the returned value is dropped.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn block_udp(&self) -> Outcome<Blocked> {
+        let rules = "table inet eyeline_test {
+            chain in { type filter hook input priority 0; meta l4proto udp drop; }
+            chain out { type filter hook output priority 0; meta l4proto udp drop; }
+        }";
+        self.run("nft", &[rules])?;
+        Ok(Blocked(self.clone()))
+    }
+}
+
+/// UDP does not pass while this lives.
+pub struct Blocked(Host);
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.0.run("nft", &["delete table inet eyeline_test"]).ok();
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        for host in self.hosts() {
+            ip(&["netns", "delete", host.name()]).ok();
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) -> Outcome<String> {
+    run(Command::new("ip").args(arguments))
+}
+
+/// A [`Lan`], or `None` after saying that the machine lacks what it needs.
+///
+/// # Errors
+/// When building fails although nothing is lacking.
+pub fn lan_or_skip(scene: &Scene) -> Outcome<Option<Lan>> {
+    if let Some(lack) = Lan::lacks() {
+        crate::report::skipped(scene.name(), lack);
+        return Ok(None);
+    }
+    Lan::build().map(Some)
+}
