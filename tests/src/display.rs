@@ -81,7 +81,7 @@ impl Display {
     fn import(&self, area: &Area, options: &[&str], file: &str) -> Outcome {
         let crop = format!("{}x{}+{}+{}", area.width, area.height, area.x, area.y);
         let mut command = Command::new("import");
-        command.args(["-silent", "-display", &self.name, "-window", "root", "-crop", &crop, "+repage"]);
+        command.env("DISPLAY", &self.name).args(["-silent", "-window", "root", "-crop", &crop, "+repage"]);
         run(command.args(options).arg(file)).map(|_| ())
     }
 }

@@ -16,6 +16,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 struct Side {
     peer: Peer,
     events: mpsc::Receiver<PeerEvent>,
+    passed_over: Vec<PeerEvent>,
     candidates: Arc<Mutex<Vec<String>>>,
     video: mpsc::Receiver<ReceivedVideo>,
     audio: mpsc::Receiver<ReceivedAudio>,
@@ -26,20 +27,22 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 impl Side {
-    /// Waits for the first event that `pick` takes; others are dropped.
-    async fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(PeerEvent) -> Option<T>) -> T {
-        within(what, async {
+    /// Waits for `event`; events that come before it are kept for later waits.
+    async fn wait_for(&mut self, event: PeerEvent) {
+        if let Some(at) = self.passed_over.iter().position(|seen| *seen == event) {
+            self.passed_over.remove(at);
+            return;
+        }
+        within(&format!("{event:?}"), async {
             loop {
-                if let Some(found) = pick(self.events.recv().await.expect("events go on")) {
-                    return found;
+                let seen = self.events.recv().await.expect("events go on");
+                if seen == event {
+                    return;
                 }
+                self.passed_over.push(seen);
             }
         })
-        .await
-    }
-
-    async fn wait_for(&mut self, event: PeerEvent) {
-        self.wait(&format!("{event:?}"), |seen| (seen == event).then_some(())).await;
+        .await;
     }
 
     async fn frame(&mut self) -> ReceivedVideo {
@@ -65,7 +68,7 @@ async fn pair(first: &[VideoCodec], second: &[VideoCodec]) -> (Side, Side) {
         let (peer, stream) = Peer::new(config(codecs), sinks).await.expect("set up");
         let (events_in, events) = mpsc::channel(256);
         streams.push((stream, events_in));
-        sides.push(Side { peer, events, candidates: Arc::default(), video, audio });
+        sides.push(Side { peer, events, passed_over: Vec::new(), candidates: Arc::default(), video, audio });
     }
     let peers = [sides[1].peer.clone(), sides[0].peer.clone()];
     let seen = [sides[0].candidates.clone(), sides[1].candidates.clone()];

@@ -12,6 +12,9 @@ const TILES_MAX: usize = 2;
 /// Longest side of a rectangle on the screen, in device pixels. A larger one is not drawn.
 const TARGET_SIDE_MAX: f64 = 8_192.0;
 
+/// How far an edge may miss a whole pixel and still count as on it: the page's numbers come of 1/64 steps and of sums.
+const NOISE: f64 = 1.0 / 64.0;
+
 /// The rectangles the page asked for last.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
@@ -65,10 +68,12 @@ pub(crate) struct Placement {
     pub target: Area,
 }
 
-/// The rectangle in device pixels, edges rounded to the nearest; `None` when it is empty, too large or not a number.
+/// The rectangle in device pixels, edges moved outwards to whole ones so that no strip of ground shows in the page's hole;
+/// `None` when it is empty, too large or not a number.
 pub(crate) fn area(layout: &TileLayout, scale: f64) -> Option<Area> {
-    let edges =
-        [layout.x, layout.y, layout.x + layout.width, layout.y + layout.height].map(|css| (css * scale).round());
+    let (x, y) = (layout.x * scale, layout.y * scale);
+    let (right, bottom) = (x + layout.width * scale, y + layout.height * scale);
+    let edges = [(x + NOISE).floor(), (y + NOISE).floor(), (right - NOISE).ceil(), (bottom - NOISE).ceil()];
     let [left, top, right, bottom] = edges;
     let sides = 1.0..=TARGET_SIDE_MAX;
     let on_screen = edges.iter().all(|edge| edge.abs() <= 4.0 * TARGET_SIDE_MAX);
@@ -138,7 +143,9 @@ mod tests {
     fn neighbours_with_fractional_edges_leave_no_gap() {
         let left = area(&tile(0.0, 0.0, 100.5, 10.0, Fit::Cover), 1.5).unwrap();
         let right = area(&tile(100.5, 0.0, 99.5, 10.0, Fit::Cover), 1.5).unwrap();
-        assert_eq!(left.x + i32::try_from(left.width).unwrap(), right.x);
+        assert_eq!((left.width, left.height, right.x), (151, 15, 150));
+        let noisy = area(&tile(9.999, 0.0, 100.002, 10.0, Fit::Cover), 1.0).unwrap();
+        assert_eq!((noisy.x, noisy.width), (10, 100));
     }
 
     #[test]

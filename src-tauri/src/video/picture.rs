@@ -210,7 +210,9 @@ mod tests {
     fn blue_comes_first() {
         let mut picture = I420Buffer::black(16, 16);
         let (y, u, v) = picture.planes_mut();
-        (y.fill(41), u.fill(240), v.fill(110)); // BT.601 blue
+        y.fill(41);
+        u.fill(240);
+        v.fill(110); // BT.601 blue
         let pixels = painted(&mut Painter::default(), &picture, 16.0, 16.0, Fit::Contain, false);
         let [blue, green, red] = pixel(&pixels, 8, 8);
         assert!(blue > 245 && green < 10 && red < 10, "{blue} {green} {red}");

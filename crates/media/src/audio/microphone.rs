@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::attempts::{Attempts, DEVICE_NAP, RETRY};
 use super::pace::Pacer;
 use super::resample::{StreamResampler, to_i16};
 use super::stream::{Capture, Stamp, open_capture};
@@ -12,12 +13,6 @@ use super::wav::WavLoop;
 use super::worker::{Stop, Worker};
 use super::{AudioError, AudioEvent, BLOCK_SAMPLES, BLOCK_TIME, Block, MicrophoneSource, SAMPLE_RATE_HZ};
 use crate::observer::MediaObserver;
-
-/// Pause between two attempts to open a device.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
-
-/// Longest sleep of a worker whose device should wake it far more often.
-pub(super) const DEVICE_NAP: Duration = Duration::from_millis(50);
 
 /// More captured sound than this waiting means that the worker stood still: the oldest is dropped.
 const MAX_BACKLOG: Duration = Duration::from_millis(200);
@@ -31,9 +26,11 @@ pub struct Microphone {
     _worker: Worker,
 }
 
+type TakeBlock = Box<dyn FnMut(&Block, Instant) + Send>;
+
 /// Where a worker's sound and news go.
 struct Outlet {
-    blocks: Box<dyn FnMut(&Block, Instant) + Send>,
+    blocks: TakeBlock,
     events: Box<dyn FnMut(AudioEvent) + Send>,
     observer: Arc<dyn MediaObserver>,
 }
@@ -134,52 +131,6 @@ impl Outlet {
     }
 }
 
-/// Tells apart the first opening, failing and losing a device, so that each is told once.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    told: Option<AudioError>,
-    lost: bool,
-}
-
-impl Attempts {
-    /// Tries the chosen device; once it was lost, the default one will do.
-    pub(super) fn open<T>(
-        &self,
-        id: Option<&str>,
-        open: impl Fn(Option<&str>) -> Result<T, AudioError>,
-    ) -> Result<T, AudioError> {
-        match open(id) {
-            Err(_) if self.lost && id.is_some() => open(None),
-            other => other,
-        }
-    }
-
-    pub(super) fn opened(&mut self, label: &str, events: &mut dyn FnMut(AudioEvent)) {
-        tracing::info!(label, "sound device open");
-        if std::mem::take(&mut self.lost) {
-            events(AudioEvent::Back);
-        }
-        self.told = None;
-        events(AudioEvent::Running { label: label.to_owned() });
-    }
-
-    pub(super) fn lost(&mut self, error: &AudioError, events: &mut dyn FnMut(AudioEvent)) {
-        tracing::info!(%error, "sound device lost");
-        self.lost = true;
-        events(AudioEvent::Unplugged);
-    }
-
-    pub(super) fn failed(&mut self, error: AudioError, events: &mut dyn FnMut(AudioEvent)) {
-        // While a lost device is looked for, not finding it is no news.
-        if self.lost || self.told.as_ref() == Some(&error) {
-            return;
-        }
-        tracing::info!(%error, "sound device cannot be opened");
-        self.told = Some(error.clone());
-        events(AudioEvent::Failed(error));
-    }
-}
-
 /// Makes dated blocks of 48 kHz from what a device gives.
 struct Assembly {
     resampler: StreamResampler,
@@ -262,7 +213,8 @@ mod tests {
         let mut dated = Vec::new();
         for i in 0..200_u64 {
             let jitter = Duration::from_millis(i * 7 % 5);
-            assembly.stamp = Some(Stamp { frame: i * 441, at: start + BLOCK_TIME * i as u32 + jitter });
+            assembly.stamp =
+                Some(Stamp { frame: i * 441, at: start + BLOCK_TIME * u32::try_from(i).unwrap() + jitter });
             assembly.push(&[0.1; 441]).unwrap();
             while let Some((_, at)) = assembly.next_block() {
                 dated.push(at);
@@ -286,32 +238,5 @@ mod tests {
         let (_, first) = assembly.next_block().unwrap();
         assert_eq!((first - start).as_millis(), 800, "800 of 1000 ms are gone, the rest is dated right");
         assert_eq!(std::iter::from_fn(|| assembly.next_block()).count(), 19);
-    }
-
-    #[test]
-    fn every_change_is_told_once() {
-        let mut told = Vec::new();
-        let mut attempts = Attempts::default();
-        let mut events = |event| told.push(event);
-        attempts.failed(AudioError::NotFound, &mut events);
-        attempts.failed(AudioError::NotFound, &mut events);
-        attempts.failed(AudioError::Busy, &mut events);
-        assert_eq!(attempts.open(Some("x"), |id| id.map(|_| ()).ok_or(AudioError::Busy)), Ok(()));
-        assert!(attempts.open(Some("x"), |id| if id.is_none() { Ok(()) } else { Err(AudioError::Busy) }).is_err());
-        attempts.opened("mic", &mut events);
-        attempts.lost(&AudioError::Unplugged, &mut events);
-        attempts.failed(AudioError::NotFound, &mut events);
-        assert!(attempts.open(Some("x"), |id| if id.is_none() { Ok(()) } else { Err(AudioError::Busy) }).is_ok());
-        attempts.opened("other", &mut events);
-        let running = |label: &str| AudioEvent::Running { label: label.into() };
-        let expected = [
-            AudioEvent::Failed(AudioError::NotFound),
-            AudioEvent::Failed(AudioError::Busy),
-            running("mic"),
-            AudioEvent::Unplugged,
-            AudioEvent::Back,
-            running("other"),
-        ];
-        assert_eq!(told, expected);
     }
 }

@@ -11,6 +11,7 @@
 //! Threads: a device callback only moves samples to or from a lock-free ring. One worker thread per open [`Microphone`] or
 //! [`Speaker`] does the rest (resampling, Opus, observers); nothing here blocks the thread that calls.
 
+mod attempts;
 mod choice;
 mod devices;
 mod echo;

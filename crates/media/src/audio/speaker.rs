@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::microphone::{Attempts, DEVICE_NAP, RETRY};
+use super::attempts::{Attempts, DEVICE_NAP, RETRY};
 use super::pace::Pacer;
 use super::resample::StreamResampler;
 use super::stream::{Playback, open_playback};

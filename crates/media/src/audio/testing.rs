@@ -1,4 +1,6 @@
-//! Ears for tests.
+//! Ears and a voice for tests.
+
+#![expect(clippy::cast_possible_truncation, reason = "test signals stay far below full scale")]
 
 /// Share of the power of `samples` (48 kHz) that lies at `hz`, 0 to 1 (Goertzel's algorithm).
 pub(crate) fn tone_share(samples: &[i16], hz: f64) -> f64 {

@@ -116,8 +116,9 @@ impl SendQueue {
                 return false;
             }
             if waiting.video.len() >= VIDEO_QUEUE {
+                waiting.needs_keyframe = true;
                 drop(waiting);
-                self.break_chain();
+                self.report_drop();
                 return false;
             }
             waiting.needs_keyframe = false;
@@ -141,17 +142,20 @@ impl SendQueue {
         self.filled.notify_one();
     }
 
-    /// A frame cannot be sent: nothing but a keyframe may follow it.
+    /// A frame that was taken from the queue cannot be sent: nothing but a keyframe may follow it.
     fn break_chain(&self) {
         {
             let mut waiting = self.lock();
-            waiting.needs_keyframe = true;
-            // Frames after the dropped one are useless, unless a keyframe is among them already.
             let keyframe = waiting.video.iter().position(|frame| frame.keyframe);
             let useless = keyframe.unwrap_or(waiting.video.len());
             waiting.video.drain(..useless);
-            waiting.needs_keyframe = keyframe.is_none();
+            // With a keyframe among those that wait, what is pushed next follows that.
+            waiting.needs_keyframe |= keyframe.is_none();
         }
+        self.report_drop();
+    }
+
+    fn report_drop(&self) {
         self.link.count(|stats| stats.frames_dropped += 1);
         self.link.mailbox.post(PeerEvent::KeyframeRequested);
     }
@@ -165,7 +169,46 @@ impl SendQueue {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use eyeline_media::frame::VideoCodec;
+
     use super::*;
+    use crate::config::PeerConfig;
+    use crate::link::Sending;
+
+    fn queue() -> SendQueue {
+        let link = Link::new(&PeerConfig::default(), Arc::default(), 1, 2);
+        SendQueue::new(Arc::new(link), VideoClock { epoch: Instant::now(), base: 0 })
+    }
+
+    fn frame(keyframe: bool) -> EncodedVideo {
+        let (codec, data) = (VideoCodec::Vp8, Bytes::from_static(&[1]));
+        EncodedVideo { codec, data, keyframe, captured_at: Instant::now(), width: 2, height: 2 }
+    }
+
+    #[test]
+    fn nothing_but_a_keyframe_follows_a_refused_frame() {
+        let queue = queue();
+        assert!(!queue.push_video(frame(true)), "nothing negotiated");
+        queue.link.set_sending(Sending { codec: VideoCodec::Vp8, video: 96, audio: 111 });
+        assert!(!queue.push_video(frame(true)), "not connected");
+        queue.link.open.store(true, Relaxed);
+        assert!(!queue.push_video(frame(false)));
+        assert!(queue.push_video(frame(true)));
+        for _ in 1..VIDEO_QUEUE {
+            assert!(queue.push_video(frame(false)));
+        }
+        assert!(!queue.push_video(frame(true)), "full");
+        queue.lock().video.clear();
+        assert!(!queue.push_video(frame(false)));
+        assert!(queue.push_video(frame(true)) && queue.push_video(frame(false)));
+        queue.break_chain();
+        assert_eq!(queue.lock().video.len(), 2, "a keyframe that waits stays with what follows it");
+        queue.lock().video.pop_front();
+        queue.break_chain();
+        assert!(queue.lock().video.is_empty() && !queue.push_video(frame(false)));
+        assert_eq!(queue.link.snapshot().frames_dropped, 3);
+    }
 
     #[test]
     fn timestamps_are_linear_around_the_epoch_and_wrap() {

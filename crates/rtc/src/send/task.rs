@@ -115,6 +115,10 @@ impl<'a> Writer<'a> {
             return false;
         }
         let payloads = self.packetizer.cut(frame);
+        if payloads.is_empty() {
+            self.queue.break_chain();
+            return false;
+        }
         let timestamp = self.queue.clock.timestamp(frame.captured_at);
         let last = payloads.len().saturating_sub(1);
         for (n, payload) in payloads.into_iter().enumerate() {

@@ -130,7 +130,7 @@ impl AudioJitterBuffer {
         }
         // The announcement of the silence was lost or never made: what was made up was no concealment.
         let miscounted = u64::try_from(concealed).unwrap_or(0);
-        self.stats.concealed_samples -= miscounted;
+        self.stats.concealed_samples = self.stats.concealed_samples.saturating_sub(miscounted);
         self.stats.silent_samples += miscounted;
         if self.delay.error(now, ts) < 0 {
             self.starve(cursor, made_up, 0, true);

@@ -76,6 +76,7 @@ fn energy(x: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "test signals stay far below full scale")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,7 @@
 //! The buffer on seeded networks, under a virtual clock.
 
+#![expect(clippy::cast_possible_truncation, reason = "small test numbers")]
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -163,7 +165,7 @@ fn loss_is_mended_by_the_next_packet() {
     // Some losses come in pairs, and some packets carry no copy because the one before was quiet.
     assert!(stats.concealed_share() < 0.02, "{stats:?}");
     assert!(stats.fec_samples > stats.lost * 960 * 6 / 10, "{stats:?}");
-    assert!(stats.target_delay >= Duration::from_millis(40), "waiting for the copy takes time: {stats:?}");
+    assert!(stats.target_delay >= Duration::from_millis(35), "waiting for the copy takes time: {stats:?}");
     assert!(outcome.delays_ms.iter().all(|d| *d <= 80), "{:?}", outcome.delays_ms);
 }
 
