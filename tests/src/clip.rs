@@ -43,15 +43,14 @@ impl Clip {
         self.draw(&self.background(), number)
     }
 
-    /// Noise in four octaves, as in leaves, cloth and skin: twice as coarse, twice as strong. A little wider than the
-    /// picture, which wanders over it.
+    /// Noise of many sizes, as in leaves, cloth and skin: the coarser, the stronger. A little wider than the picture, which
+    /// wanders over it.
     fn background(&self) -> Luma {
         let (width, height) = (self.width + 2 * SWAY, self.height + 2 * SWAY);
         let mut pixels = Vec::with_capacity(width * height);
         for y in 0..height {
             for x in 0..width {
-                let value: i32 =
-                    [(4, 10), (8, 20), (24, 40), (96, 90)].iter().map(|(cell, gain)| octave(x, y, *cell, *gain)).sum();
+                let value: i32 = OCTAVES.iter().map(|(cell, gain)| octave(x, y, *cell, *gain)).sum();
                 pixels.push(to_luma(128 + value));
             }
         }
@@ -105,6 +104,9 @@ impl Clip {
         Ok(())
     }
 }
+
+/// Size in pixels and strength of each layer of the background's noise. The finest is lost when a picture is sent smaller.
+const OCTAVES: [(usize, i32); 5] = [(2, 14), (4, 16), (8, 24), (24, 40), (96, 80)];
 
 /// Pixels by which the background wanders.
 const SWAY: usize = 48;

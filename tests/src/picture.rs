@@ -97,6 +97,23 @@ impl Luma {
         }))
     }
 
+    /// The picture at another size, linear between pixels, as a screen would stretch it.
+    #[must_use]
+    pub fn scaled_to(&self, width: usize, height: usize) -> Self {
+        let (across, down) = (steps(self.width, width), steps(self.height, height));
+        let mut pixels = Vec::with_capacity(width * height);
+        for (row, below, part_down) in &down {
+            for (column, next, part_across) in &across {
+                let at = |row: usize, column: usize| usize::from(self.pixels[row * self.width + column]);
+                let blend = |row: usize| at(row, *column) * (UNIT - part_across) + at(row, *next) * part_across;
+                let value =
+                    (blend(*row) * (UNIT - part_down) + blend(*below) * part_down + UNIT * UNIT / 2) / (UNIT * UNIT);
+                pixels.push(u8::try_from(value).unwrap_or(u8::MAX));
+            }
+        }
+        Self { width, height, pixels }
+    }
+
     /// How like another picture of the same size this one is: 1 when equal, about 0 when unrelated.
     ///
     /// Mean structural similarity (Wang et al., "Image quality assessment: from error visibility to structural similarity",
@@ -141,6 +158,19 @@ impl Luma {
     }
 }
 
+/// Parts of the way from one pixel to the next.
+const UNIT: usize = 256;
+
+/// For every pixel of a scaled row: the two source pixels around its centre, and how far it is towards the second.
+fn steps(from: usize, to: usize) -> Vec<(usize, usize, usize)> {
+    let step = |at: usize| {
+        let centre = ((2 * at + 1) * from * UNIT / (2 * to)).saturating_sub(UNIT / 2);
+        let left = (centre / UNIT).min(from - 1);
+        (left, (left + 1).min(from - 1), centre % UNIT)
+    };
+    (0..to).map(step).collect()
+}
+
 /// Side of an SSIM window.
 const WINDOW: usize = 8;
 
@@ -169,6 +199,15 @@ mod tests {
         let other = picture.ssim(&clip.luma(8)).unwrap();
         assert!(other < 0.9, "another frame of the clip must not pass for this one: {other}");
         assert!(picture.ssim(&Clip { width: 160, ..clip }.luma(3)).is_err());
+    }
+
+    #[test]
+    fn scaling_keeps_the_picture() {
+        let picture = Clip { width: 320, height: 180, frames: 10, fps: 30 }.luma(3);
+        assert_eq!(picture.scaled_to(320, 180), picture);
+        let there_and_back = picture.scaled_to(640, 360).scaled_to(320, 180);
+        assert!(picture.ssim(&there_and_back).unwrap() > 0.95);
+        assert_eq!(picture.scaled_to(640, 360).code(), picture.code());
     }
 
     #[test]
