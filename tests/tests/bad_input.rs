@@ -151,8 +151,9 @@ async fn bad_input_from_a_member_of_the_room() -> Outcome {
         Inner::Busy { session: session.clone() },
         Inner::Offer { session: session.clone(), epoch: 0, sdp: "v=0\r\nm=nonsense\r\n".into() },
         Inner::Candidate { session: session.clone(), epoch: 0, candidate: "not json".into() },
-        Inner::Offer { session: session.clone(), epoch: 1, sdp: "\u{0}".repeat(30_000) },
-        Inner::Bye { session },
+        Inner::Offer { session, epoch: 1, sdp: "v=0\r\nm=".repeat(3_000) },
+        // Of a session that never was: the end of one that was offered would be no nonsense.
+        Inner::Bye { session: SessionId::from_random(8) },
     ] {
         member.say(&to, &inner).await?;
     }

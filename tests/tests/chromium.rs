@@ -76,7 +76,6 @@ async fn call(name: &str, codec: &str, offers: Offers) -> Outcome {
     });
     let figures = decoded.await.map_err(|failure| failure.with(&peer.process.tail()))?;
     say(&format!("{name}: the browser has {figures}"));
-    say(bridge.browser.evaluate("page_log.join('\\n')").await?.as_str().unwrap_or(""));
     for field in ["decoded_codec", "sent_codec"] {
         ensure!(figures[field] == mime.as_str(), "{field} is {}, expected {mime}", figures[field]);
     }

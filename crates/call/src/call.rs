@@ -308,7 +308,7 @@ impl Call {
             // The peer connection works with whatever came so far.
             Inner::CandidatesEnd { .. } => {}
             Inner::Restart { session } => self.handle_restart_request(now, &from, &session),
-            Inner::Moved { session, reply } => self.handle_moved(now, from, &session, reply),
+            Inner::Moved { session, reply } => self.handle_moved(now, &from, &session, reply),
             Inner::Busy { session } => self.handle_busy(now, &from, &session),
             Inner::Bye { session } => {
                 if self.current_with(&from, &session).is_some() {
@@ -405,7 +405,7 @@ impl Call {
         self.enter(Stage::Refused { members, retry_at: now + BUSY_RETRY });
     }
 
-    fn handle_moved(&mut self, now: Instant, from: MemberId, id: &SessionId, reply: bool) {
+    fn handle_moved(&mut self, now: Instant, from: &MemberId, id: &SessionId, reply: bool) {
         let Stage::Talking { session, outage, .. } = &mut self.stage else { return };
         if session.id != *id {
             return;
@@ -415,7 +415,7 @@ impl Call {
             outage.retry_at = now;
         }
         if !reply {
-            self.signaling.send(&from, &Inner::Moved { session: id.clone(), reply: true });
+            self.signaling.send(from, &Inner::Moved { session: id.clone(), reply: true });
         }
     }
 

@@ -291,7 +291,7 @@ impl ActiveCall {
                 path: running.path,
                 signaling: self.call.signaling_online(),
                 remote: running.remote.clone(),
-                stats: running.figures.stats().clone(),
+                stats: Box::new(running.figures.stats().clone()),
             },
             (State::Ended(reason), _) => {
                 let duration = self.since.map_or(Duration::ZERO, |since| since.elapsed());

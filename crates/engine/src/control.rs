@@ -68,7 +68,9 @@ impl Control {
 
 /// A name without control or direction-changing characters, blanks around it or undue length.
 pub(crate) fn shown_name(name: &str) -> String {
-    let odd = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let odd = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     name.chars().filter(|c| !odd(*c)).collect::<String>().trim().chars().take(NAME_CHARS_MAX).collect()
 }
 

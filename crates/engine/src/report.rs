@@ -58,7 +58,8 @@ pub fn write_stats(engine: &EngineHandle, path: &Path) -> std::io::Result<tokio:
                 return;
             }
             let snapshot = snapshots.borrow_and_update().clone();
-            let line = line(&snapshot.phase, &snapshot.local, std::mem::take(&mut loudest), clock.unix_us(Instant::now()));
+            let line =
+                line(&snapshot.phase, &snapshot.local, std::mem::take(&mut loudest), clock.unix_us(Instant::now()));
             let written = serde_json::to_vec(&line).map(|mut bytes| {
                 bytes.push(b'\n');
                 file.write_all(&bytes)

@@ -75,7 +75,12 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens a connection; what happens comes as [`Note::Session`].
-    pub(crate) fn open(id: SessionId, config: PeerConfig, outputs: SessionOutputs, notes: mpsc::Sender<Note>) -> (Self, PeerHandle) {
+    pub(crate) fn open(
+        id: SessionId,
+        config: PeerConfig,
+        outputs: SessionOutputs,
+        notes: mpsc::Sender<Note>,
+    ) -> (Self, PeerHandle) {
         let (requests, inbox) = mpsc::channel(COMMANDS);
         let peer = PeerHandle::default();
         let task = tokio::spawn(run(id.clone(), config, outputs, inbox, notes, peer.clone()));
@@ -144,8 +149,7 @@ async fn run(
             peer.request_keyframe();
         }
     };
-    let video =
-        Arc::new(VideoReceiver::start(outputs.display, remote_clock.clone(), outputs.observer, need_keyframe));
+    let video = Arc::new(VideoReceiver::start(outputs.display, remote_clock.clone(), outputs.observer, need_keyframe));
     let (to_video, to_audio) = (video.clone(), outputs.audio.clone());
     let sinks = PeerSinks {
         video: Box::new(move |frame| to_video.push(frame)),
@@ -216,7 +220,9 @@ impl Run {
     async fn handle_command(&mut self, command: RtcCommand) {
         let done = match command {
             RtcCommand::Open { .. } | RtcCommand::Close => return,
-            RtcCommand::Offer { restart } => self.peer.create_offer(restart).await.map(|sdp| Some(RtcInput::Offer(sdp))),
+            RtcCommand::Offer { restart } => {
+                self.peer.create_offer(restart).await.map(|sdp| Some(RtcInput::Offer(sdp)))
+            }
             RtcCommand::AcceptOffer(sdp) => self.peer.accept_offer(&sdp).await.map(|sdp| Some(RtcInput::Answer(sdp))),
             RtcCommand::AcceptAnswer(sdp) => self.peer.accept_answer(&sdp).await.map(|()| None),
             RtcCommand::AddCandidate(candidate) => {

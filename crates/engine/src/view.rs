@@ -55,7 +55,7 @@ pub enum Phase {
         /// The other side.
         remote: Remote,
         /// Figures of the last second.
-        stats: CallStats,
+        stats: Box<CallStats>,
     },
     /// The call is over.
     Ended {

@@ -1,13 +1,14 @@
 //! Pictures drawn by GTK under a transparent webview: `GtkOverlay { DrawingArea, webview }`.
 //!
-//! Readers convert on their own threads; the main loop only puts finished pixels on the screen. Measured at 720p30: 7 ms
-//! from frame to glass.
+//! Readers convert on their own threads; the main loop only puts finished pixels on the screen
+//! (`docs/decisions/0006-pictures-are-drawn-under-the-page.md`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::f64::consts::{FRAC_PI_2, PI};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use gtk::prelude::*;
 use gtk::{cairo, glib};
@@ -21,6 +22,12 @@ use crate::ipc::TileLayout;
 
 /// The ground of pictures, the token `--stage` of the page (`#0b0e0d`): seen where no picture is.
 const BACKDROP: (f64, f64, f64) = (11.0 / 255.0, 14.0 / 255.0, 13.0 / 255.0);
+
+/// Place of our own picture in [`TILES`].
+const SELF_VIEW: usize = 1;
+
+/// How old the other side's newest picture may be for the next to be expected at any moment.
+const REMOTE_FLOWS: Duration = Duration::from_millis(100);
 
 /// Why pictures cannot be drawn under the page.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +57,8 @@ pub(crate) fn attach(
         reader::start(tile, slot, layout.clone(), converter.into_teller())?;
     }
     canvas.connect_scale_factor_notify(move |canvas| scale.store(scale_of(canvas), Ordering::Relaxed));
-    let stage = Rc::new(Stage { layout, pictures: RefCell::default(), canvas: canvas.clone() });
+    let stage =
+        Rc::new(Stage { layout, pictures: RefCell::default(), canvas: canvas.clone(), remote_at: Cell::new(None) });
     let drawn = stage.clone();
     canvas.connect_draw(move |_, cr| {
         if let Err(error) = drawn.draw(cr) {
@@ -133,6 +141,8 @@ struct Stage {
     /// In the order of [`TILES`].
     pictures: RefCell<[Option<Ready>; 2]>,
     canvas: gtk::DrawingArea,
+    /// When the other side's newest picture came.
+    remote_at: Cell<Option<Instant>>,
 }
 
 /// A picture as cairo takes it, and the size it had before it was made to fit.
@@ -163,6 +173,20 @@ impl Stage {
             None => return,
         };
         self.pictures.borrow_mut()[index] = ready;
+        // Every redraw blends the page over the picture again, the dearest step of all. While the other side's pictures
+        // flow, our own wait for the next of them.
+        if index == SELF_VIEW {
+            if self.remote_at.get().is_none_or(|at| at.elapsed() > REMOTE_FLOWS) {
+                self.redraw(SELF_VIEW);
+            }
+        } else {
+            self.remote_at.set(Some(Instant::now()));
+            self.redraw(index);
+            self.redraw(SELF_VIEW);
+        }
+    }
+
+    fn redraw(&self, index: usize) {
         if let Some(dirty) = self.layout.get(TILES[index]).and_then(|tile| area(&tile, 1.0)) {
             let side = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
             self.canvas.queue_draw_area(dirty.x - 1, dirty.y - 1, side(dirty.width) + 2, side(dirty.height) + 2);

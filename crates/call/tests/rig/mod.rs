@@ -24,7 +24,7 @@ enum What {
     /// A frame of a caller's `n`th socket.
     ToServer(usize, u64, String),
     SocketOpen(usize, u64),
-    Path(usize, SessionId),
+    Path(SessionId),
 }
 
 impl PartialEq for Event {
@@ -200,20 +200,17 @@ impl World {
         }
     }
 
-    fn to_member(&mut self, id: &MemberId, message: ServerMessage) {
+    fn tell_member(&mut self, id: &MemberId, message: &ServerMessage) {
         let latency = self.latency;
         let Some(member) = self.members.get_mut(id) else { return };
-        match member.caller {
-            Some((index, _)) => {
-                let frame = wire::encode(&message);
-                self.later(latency, What::ToCall(index, Input::Socket(SocketInput::Frame(frame))));
-            }
-            // Who comes and goes meanwhile is said by `resumed.members`.
-            None => {}
+        // To a member without a socket, who comes and goes meanwhile is said by `resumed.members`.
+        if let Some((index, _)) = member.caller {
+            let frame = wire::encode(message);
+            self.later(latency, What::ToCall(index, Input::Socket(SocketInput::Frame(frame))));
         }
     }
 
-    fn to_socket(&mut self, index: usize, message: &ServerMessage) {
+    fn tell_socket(&mut self, index: usize, message: &ServerMessage) {
         let frame = wire::encode(message);
         self.later(self.latency, What::ToCall(index, Input::Socket(SocketInput::Frame(frame))));
     }
@@ -229,12 +226,12 @@ impl World {
             ClientMessage::Send { to, seq, body } => {
                 let Some(from) = self.member_of(index, socket) else { return };
                 if !self.members.contains_key(&to) {
-                    return self.to_member(&from, ServerMessage::Undeliverable { to, seq });
+                    return self.tell_member(&from, &ServerMessage::Undeliverable { to, seq });
                 }
                 self.members.get_mut(&from).expect("just found").received.insert(to.clone(), seq);
                 let message = ServerMessage::From { from, seq, body };
                 self.members.get_mut(&to).expect("just checked").unacked.push_back(message.clone());
-                self.to_member(&to, message);
+                self.tell_member(&to, &message);
             }
             ClientMessage::Ack { from: of, seq: up_to } => {
                 let Some(id) = self.member_of(index, socket) else { return };
@@ -267,12 +264,12 @@ impl World {
             heartbeat_s: 20,
             limits: Default::default(),
         };
-        self.to_socket(index, &welcome);
+        self.tell_socket(index, &welcome);
         if let Some(id) = found {
             let member = self.members.get_mut(&id).expect("just found");
             member.caller = Some((index, socket));
             for message in member.unacked.clone() {
-                self.to_member(&id, message);
+                self.tell_member(&id, &message);
             }
         }
     }
@@ -292,16 +289,16 @@ impl World {
         };
         self.members.insert(me.clone(), member);
         for id in &members {
-            self.to_member(id, ServerMessage::PeerJoined { id: me.clone() });
+            self.tell_member(id, &ServerMessage::PeerJoined { id: me.clone() });
         }
-        self.to_member(&me.clone(), ServerMessage::Joined { me, members, ice: IceConfig::default() });
+        self.tell_member(&me.clone(), &ServerMessage::Joined { me, members, ice: IceConfig::default() });
     }
 
     fn server_left(&mut self, id: &MemberId, reason: LeftReason) {
         self.members.remove(id);
         let others: Vec<MemberId> = self.members.keys().cloned().collect();
         for other in others {
-            self.to_member(&other, ServerMessage::PeerLeft { id: id.clone(), reason });
+            self.tell_member(&other, &ServerMessage::PeerLeft { id: id.clone(), reason });
         }
     }
 
@@ -349,7 +346,7 @@ impl World {
             RtcCommand::AcceptAnswer(_) => {
                 if let Some(rtc) = caller.rtc.get_mut(&session) {
                     rtc.remote_description = true;
-                    self.later(soon, What::Path(index, session));
+                    self.later(soon, What::Path(session));
                 }
             }
             RtcCommand::AddCandidate(candidate) => {
@@ -359,7 +356,7 @@ impl World {
                     return;
                 }
                 rtc.remote_candidates += 1;
-                self.later(soon, What::Path(index, session));
+                self.later(soon, What::Path(session));
             }
             RtcCommand::Close => {
                 caller.rtc.remove(&session);
@@ -463,7 +460,7 @@ impl World {
                 let input = if self.server_up { SocketInput::Opened } else { SocketInput::Closed };
                 self.input(index, Input::Socket(input));
             }
-            What::Path(_, session) => self.try_path(&session),
+            What::Path(session) => self.try_path(&session),
         }
     }
 

@@ -16,9 +16,12 @@ const UP_PERCENT: u64 = 125;
 const UP_AFTER: Duration = Duration::from_secs(3);
 /// Share of the frame interval that encoding may take before the size goes down, and below which it may go up again.
 const BUSY_SHARE: f32 = 0.8;
-const IDLE_SHARE: f32 = 0.3;
+/// The next size up costs about 1.8 times as much, so it will be below the first when this one is below the second.
+const IDLE_SHARE: f32 = 0.4;
+/// The smallest size a slow machine goes down to (360 lines): below it fewer pictures a second are the lesser evil.
+const MACHINE_LOWEST: usize = 3;
 /// Time the encoder must have been idle before a size it was too slow for is tried again.
-const COOL_DOWN: Duration = Duration::from_secs(20);
+const COOL_DOWN: Duration = Duration::from_secs(8);
 
 /// Decides the size of the encoded picture. Told the time.
 #[derive(Debug, Default)]
@@ -68,7 +71,7 @@ impl Adaptation {
         if share > BUSY_SHARE && since.is_none_or(|since| since >= UP_AFTER) {
             let short = encoded.0.min(encoded.1);
             let current = RUNGS.iter().position(|&(rung, _)| rung <= short).unwrap_or(RUNGS.len() - 1);
-            self.machine = (current + 1).min(RUNGS.len() - 1);
+            self.machine = (current + 1).min(MACHINE_LOWEST);
             self.machine_at = Some(now);
         } else if share < IDLE_SHARE && self.machine > 0 && since.is_some_and(|since| since >= COOL_DOWN) {
             self.machine -= 1;
@@ -136,6 +139,14 @@ mod tests {
         assert_eq!(size(&mut a, t0, 2_000), (960, 540));
         a.load(t0 + Duration::from_secs(1), 0.95, HD);
         assert_eq!(size(&mut a, t0, 2_000), (960, 540));
+        for second in 1..9 {
+            a.load(t0 + Duration::from_secs(10 * second), 0.95, (320, 180));
+        }
+        assert_eq!(size(&mut a, t0, 2_000), (640, 360), "no smaller than 360 lines");
+        let t0 = t0 + Duration::from_secs(80);
+        a.load(t0 + COOL_DOWN, 0.2, (640, 360));
+        assert_eq!(size(&mut a, t0 + COOL_DOWN, 2_000), (960, 540));
+        let t0 = t0 + COOL_DOWN;
         a.load(t0 + COOL_DOWN, 0.2, (960, 540));
         assert_eq!(size(&mut a, t0 + COOL_DOWN, 2_000), HD);
     }
