@@ -106,7 +106,7 @@ impl Clip {
 }
 
 /// Size in pixels and strength of each layer of the background's noise. The finest is lost when a picture is sent smaller.
-const OCTAVES: [(usize, i32); 5] = [(2, 14), (4, 16), (8, 24), (24, 40), (96, 80)];
+const OCTAVES: [(usize, i32); 5] = [(2, 4), (4, 8), (8, 16), (24, 40), (96, 80)];
 
 /// Pixels by which the background wanders.
 const SWAY: usize = 48;

@@ -136,9 +136,13 @@ impl App {
         })
     }
 
-    /// The whole window on the screen.
-    pub fn area(&self) -> Area {
-        self.area
+    /// Keeps a picture of the window as `NAME.png` among the logs, once what the page drew last is on the screen.
+    ///
+    /// # Errors
+    /// When the picture cannot be taken.
+    pub fn keep(&self, scene: &Scene, display: &Display, name: &str) -> Outcome {
+        self.window.wait_drawn()?;
+        display.keep(scene, self.area, name)
     }
 
     /// Waits until the screen shows the other side's test pattern with a number that can be read, and returns the number.

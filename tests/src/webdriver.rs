@@ -75,6 +75,17 @@ impl Window {
         self.ask("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
+    /// Waits until the page has drawn a few times more. What it drew is not on the screen in the same moment, and nothing
+    /// tells when: this is for pictures that people look at.
+    ///
+    /// # Errors
+    /// When the page does not answer.
+    pub fn wait_drawn(&self) -> Outcome {
+        let script = "const done = arguments[0]; let frames = 15;
+            const next = () => frames-- > 0 ? requestAnimationFrame(next) : done(); next();";
+        self.ask("execute/async", &json!({ "script": script, "args": [] })).map(|_| ())
+    }
+
     /// Waits for an element and clicks it, as a person would: it must be visible and nothing in front of it.
     ///
     /// # Errors

@@ -32,13 +32,14 @@ fn desktop_call_from_start_to_end() -> Outcome {
     let server = Server::start(&scene)?;
     let mut ada = App::open(&scene, &display, "Ada", &setup(0, "native", &["--server", &server.url()]))?;
     let mut ben = App::open(&scene, &display, "Ben", &setup(1, "native", &[]))?;
-    display.keep(&scene, ada.area(), "home")?;
+    ada.keep(&scene, &display, "home")?;
 
     ada.click("start-call")?;
-    display.keep(&scene, ada.area(), "lobby")?;
+    ada.wait_element("lobby-go", "true")?;
+    ada.keep(&scene, &display, "lobby")?;
     ada.click("lobby-go")?;
     ada.wait_element("waiting-link", "element.value.includes('/j#')")?;
-    display.keep(&scene, ada.area(), "waiting")?;
+    ada.keep(&scene, &display, "waiting")?;
     ada.click("waiting-copy")?;
     ada.wait_element("waiting-copy", "element.dataset.state === 'on'")?;
     let link = ada.wait_element("waiting-link", "element.value")?;
@@ -53,8 +54,8 @@ fn desktop_call_from_start_to_end() -> Outcome {
     for app in [&mut ada, &mut ben] {
         sees_the_test_pattern(&scene, &display, app)?;
     }
-    display.keep(&scene, ada.area(), "call-ada")?;
-    display.keep(&scene, ben.area(), "call-ben")?;
+    ada.keep(&scene, &display, "call-ada")?;
+    ben.keep(&scene, &display, "call-ben")?;
 
     mute_shows(&mut ada, &mut ben)?;
     camera_off_shows(&scene, &display, &mut ada, &mut ben)?;
@@ -62,7 +63,7 @@ fn desktop_call_from_start_to_end() -> Outcome {
     ben.script("document.querySelector('[data-testid=\"call-hang-up\"]').click()")?;
     ben.wait_element("ended-reason", "element.dataset.reason === 'hung_up'")?;
     ada.wait_element("ended-reason", "element.dataset.reason === 'remote_hung_up'")?;
-    display.keep(&scene, ada.area(), "ended")?;
+    ada.keep(&scene, &display, "ended")?;
     ada.click("ended-home")?;
     ada.wait_element("start-call", "true")?;
     Ok(())
@@ -108,7 +109,7 @@ fn camera_off_shows(scene: &Scene, display: &Display, ada: &mut App, ben: &mut A
     ben.wait_element("remote-avatar", "true")?;
     let now = unix_us();
     ben.wait_stats("no pictures", now, |line| line.stats.received_fps < 0.5 && !line.remote.camera_on)?;
-    display.keep(scene, ben.area(), "camera-off")?;
+    ben.keep(scene, display, "camera-off")?;
     ada.script("document.querySelector('[data-testid=\"call-camera\"]').click()")?;
     ben.wait_gone("remote-avatar")?;
     sees_the_test_pattern(scene, display, ben)
@@ -130,8 +131,8 @@ fn desktop_call_on_canvas() -> Outcome {
         app.wait_element("call-state", "element.dataset.state === 'connected'")?;
         sees_the_test_pattern(&scene, &display, app)?;
     }
-    display.keep(&scene, ada.area(), "call-ada")?;
-    display.keep(&scene, ben.area(), "call-ben")
+    ada.keep(&scene, &display, "call-ada")?;
+    ben.keep(&scene, &display, "call-ben")
 }
 
 /// With no server set, the app hosts the call itself, and the link leads to it.
@@ -162,8 +163,8 @@ fn desktop_bad_link_is_said() -> Outcome {
     ada.type_into("join-link", "https://example.org/no-link")?;
     ada.click("join")?;
     ada.wait_element("join-complaint", "element.textContent.trim() !== ''")?;
-    display.keep(&scene, ada.area(), "complaint")?;
+    ada.keep(&scene, &display, "complaint")?;
     let mut ben = App::open(&scene, &display, "Ben", &setup(1, "native", &["--join", "not-a-link"]))?;
     ben.wait_element("ended-reason", "element.dataset.reason === 'bad_link'")?;
-    display.keep(&scene, ben.area(), "ended")
+    ben.keep(&scene, &display, "ended")
 }

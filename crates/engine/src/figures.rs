@@ -91,6 +91,8 @@ fn figures(last: &Counters, now: &SessionStats, sender: &SenderStats, first_pict
         received_height: now.video.height,
         sent_width: sender.width,
         sent_height: sender.height,
+        encode_ms: ms(sender.encode_avg),
+        decode_ms: ms(now.video.decode_avg),
         codec: if sending { sender.codec.name().into() } else { String::new() },
         received_kbps: kbps(peer.bytes_received, before.bytes_received),
         sent_kbps: kbps(peer.bytes_sent, before.bytes_sent),

@@ -264,6 +264,10 @@ pub struct CallStats {
     pub sent_width: u32,
     /// Size of the sent picture.
     pub sent_height: u32,
+    /// Time to encode a picture, average, milliseconds.
+    pub encode_ms: f64,
+    /// Time to decode a picture, average, milliseconds.
+    pub decode_ms: f64,
     /// Codec we send, as in SDP; empty while none.
     pub codec: String,
     /// Received media, kbit/s.
