@@ -41,13 +41,18 @@ pub(crate) fn open(app: &AppHandle, args: &Args) -> Result<(), WindowError> {
     Ok(())
 }
 
+/// Whether a WebDriver drives the page, by the variable that also lets it in: the driver cannot see private windows.
+fn driven() -> bool {
+    std::env::var_os("TAURI_WEBVIEW_AUTOMATION").is_some()
+}
+
 fn build(app: &AppHandle, geometry: Geometry, choice: SurfaceChoice) -> tauri::Result<WebviewWindow> {
     let (min_width, min_height) = Geometry::MIN;
     let mut builder = WebviewWindowBuilder::new(app, "main", WebviewUrl::App("index.html".into()))
         .title("Eyeline")
         .inner_size(f64::from(geometry.width), f64::from(geometry.height))
         .min_inner_size(f64::from(min_width), f64::from(min_height))
-        .incognito(true) // the page keeps nothing: settings are the shell's
+        .incognito(!driven()) // the page keeps nothing: settings are the shell's
         .disable_drag_drop_handler()
         .on_navigation(is_our_page)
         .on_new_window(|_, _| NewWindowResponse::Deny)

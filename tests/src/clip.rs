@@ -43,10 +43,10 @@ impl Clip {
         self.draw(&self.background(), number)
     }
 
-    /// Noise of many sizes, as in leaves, cloth and skin: the coarser, the stronger. A little wider than the picture, which
-    /// wanders over it.
+    /// Noise of many sizes, as in a room behind somebody who talks: the coarser, the stronger. It stands still, as such a room
+    /// does.
     fn background(&self) -> Luma {
-        let (width, height) = (self.width + 2 * SWAY, self.height + 2 * SWAY);
+        let (width, height) = (self.width, self.height);
         let mut pixels = Vec::with_capacity(width * height);
         for y in 0..height {
             for x in 0..width {
@@ -58,14 +58,7 @@ impl Clip {
     }
 
     fn draw(&self, background: &Luma, number: usize) -> Luma {
-        // The camera is held by hand: the background drifts by a pixel or so a frame and comes back at the end of the loop.
-        let swing = triangle(number, self.frames, SWAY);
-        let mut pixels = Vec::with_capacity(self.width * self.height);
-        for y in 0..self.height {
-            let from = (y + swing / 2) * background.width + swing;
-            pixels.extend_from_slice(&background.pixels[from..from + self.width]);
-        }
-        let mut picture = Luma { width: self.width, height: self.height, pixels };
+        let mut picture = background.clone();
         self.draw_shapes(&mut picture, number);
         draw_code(&mut picture, number);
         picture
@@ -107,9 +100,6 @@ impl Clip {
 
 /// Size in pixels and strength of each layer of the background's noise. The finest is lost when a picture is sent smaller.
 const OCTAVES: [(usize, i32); 5] = [(2, 4), (4, 8), (8, 16), (24, 40), (96, 80)];
-
-/// Pixels by which the background wanders.
-const SWAY: usize = 48;
 
 /// 0 at the start of a loop, `height` in its middle, 0 again at its end.
 fn triangle(number: usize, period: usize, height: usize) -> usize {

@@ -483,7 +483,7 @@ impl Call {
             RtcInput::Connected => self.handle_connected(now),
             RtcInput::Disconnected | RtcInput::Failed => self.handle_disconnected(now),
             RtcInput::RemoteBye => self.end(EndReason::RemoteHungUp),
-            RtcInput::Error => self.end_if_not_talking(EndReason::Internal),
+            RtcInput::Error => self.handle_rtc_error(),
         }
     }
 
@@ -504,6 +504,22 @@ impl Call {
         *outage = Some(Outage::new(now, session.role));
         self.changed();
         self.handle_timeout(now);
+    }
+
+    /// What came from outside and could not be used costs the session it was for, not our place in the room. In a call the
+    /// connection stays as it was, and a restart of ICE mends what it can.
+    fn handle_rtc_error(&mut self) {
+        match &self.stage {
+            Stage::Connecting { session, .. } if session.role == Role::Answerer => {
+                self.drop_session();
+                self.enter(Stage::Waiting);
+            }
+            Stage::Connecting { session, .. } if matches!(session.with, With::Peer(_)) => {
+                self.end(EndReason::Incompatible);
+            }
+            Stage::Connecting { .. } => self.end(EndReason::Internal),
+            Stage::Joining | Stage::Waiting | Stage::Refused { .. } | Stage::Talking { .. } | Stage::Ended(_) => {}
+        }
     }
 
     fn handle_network_change(&mut self, now: Instant) {

@@ -163,6 +163,22 @@ fn a_guest_who_leaves_before_the_connection_leaves_the_host_waiting() {
 }
 
 #[test]
+fn an_offer_that_cannot_be_used_leaves_us_waiting() {
+    let mut world = World::new(13);
+    world.add_caller();
+    world.run(SECOND);
+    world.refuse_offers = true;
+    world.add_caller();
+    world.run(SECOND);
+    assert_eq!(world.state(0), State::Waiting);
+    world.input(1, Input::HangUp);
+    world.refuse_offers = false;
+    world.add_caller();
+    world.run(SECOND);
+    assert!(world.in_call(0) && world.in_call(2), "{:?} {:?}", world.state(0), world.state(2));
+}
+
+#[test]
 fn no_path_and_no_server_are_said() {
     let mut world = World::new(11);
     world.udp_up = false;

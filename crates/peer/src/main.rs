@@ -16,6 +16,9 @@ use eyeline_media::video::list_cameras;
 use crate::args::Args;
 use crate::logs::{EventLog, MediaLogs};
 
+/// Other crates' warnings can name addresses, so only ours are shown unless `EYELINE_LOG` asks for more.
+const LOG: &str = "error,eyeline=warn";
+
 /// Why the program failed.
 #[derive(Debug, thiserror::Error)]
 enum PeerError {
@@ -35,7 +38,7 @@ enum PeerError {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("EYELINE_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("EYELINE_LOG").unwrap_or_else(|_| LOG.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     if args.list_devices {
         return list_devices();

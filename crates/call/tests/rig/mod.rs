@@ -84,6 +84,8 @@ pub(crate) struct World {
     /// Media packets pass.
     pub(crate) udp_up: bool,
     pub(crate) latency: Duration,
+    /// Peer connections take no offer.
+    pub(crate) refuse_offers: bool,
     seed: u64,
 }
 
@@ -99,6 +101,7 @@ impl World {
             server_up: true,
             udp_up: true,
             latency: Duration::from_millis(20),
+            refuse_offers: false,
             seed,
         }
     }
@@ -333,6 +336,9 @@ impl World {
                 let candidate = RtcInput::Candidate(name("candidate", rtc.generation));
                 self.later(soon, What::ToCall(index, Input::Rtc { session: session.clone(), input: offer }));
                 self.later(soon, What::ToCall(index, Input::Rtc { session, input: candidate }));
+            }
+            RtcCommand::AcceptOffer(_) if self.refuse_offers => {
+                self.later(soon, What::ToCall(index, Input::Rtc { session, input: RtcInput::Error }));
             }
             RtcCommand::AcceptOffer(sdp) => {
                 let generation = sdp.rsplit('-').next().and_then(|n| n.parse().ok()).expect("an offer of this rig");
