@@ -45,6 +45,14 @@ sent_width: number,
  */
 sent_height: number, 
 /**
+ * Time to encode a picture, average, milliseconds.
+ */
+encode_ms: number, 
+/**
+ * Time to decode a picture, average, milliseconds.
+ */
+decode_ms: number, 
+/**
  * Codec we send, as in SDP; empty while none.
  */
 codec: string, 
@@ -83,4 +91,8 @@ concealed: number,
 /**
  * Gaps of more than 200 ms between two shown pictures since the call began.
  */
-freezes: number, };
+freezes: number, 
+/**
+ * Pictures of the other side shown since the call began.
+ */
+pictures_shown: number, };
