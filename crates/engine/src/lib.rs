@@ -1,7 +1,7 @@
 //! The engine: one call, from devices to network, without a window.
 //!
 //! [`Engine::spawn`] starts it on the current tokio runtime; the [`EngineHandle`] takes [`Command`]s and shows
-//! [`Snapshot`](view::Snapshot)s, sound levels and pictures.
+//! [`Snapshot`]s, sound levels and pictures.
 
 mod active_call;
 mod actor;
