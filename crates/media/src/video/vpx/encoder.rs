@@ -165,7 +165,7 @@ impl VideoEncoder {
             }
             // SAFETY: the kind says that this member of the union is the one filled.
             let frame = unsafe { &packet.data.frame };
-            let Ok(length) = usize::try_from(frame.sz) else { continue };
+            let length = frame.sz;
             if frame.buf.is_null() || length == 0 {
                 continue;
             }

@@ -59,8 +59,8 @@ fn encoder_interface(codec: VideoCodec) -> *mut sys::vpx_codec_iface_t {
     // SAFETY: both functions only return the address of a static.
     unsafe {
         match codec {
-            VideoCodec::Vp8 => sys::vpx_codec_vp8_cx(),
-            VideoCodec::Vp9 => sys::vpx_codec_vp9_cx(),
+            VideoCodec::Vp8 => sys::vpx_codec_vp8_cx().cast_mut(),
+            VideoCodec::Vp9 => sys::vpx_codec_vp9_cx().cast_mut(),
         }
     }
 }
@@ -69,8 +69,8 @@ fn decoder_interface(codec: VideoCodec) -> *mut sys::vpx_codec_iface_t {
     // SAFETY: both functions only return the address of a static.
     unsafe {
         match codec {
-            VideoCodec::Vp8 => sys::vpx_codec_vp8_dx(),
-            VideoCodec::Vp9 => sys::vpx_codec_vp9_dx(),
+            VideoCodec::Vp8 => sys::vpx_codec_vp8_dx().cast_mut(),
+            VideoCodec::Vp9 => sys::vpx_codec_vp9_dx().cast_mut(),
         }
     }
 }
