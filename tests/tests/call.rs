@@ -118,7 +118,11 @@ impl Side {
         let name = self.name;
         ensure!(self.known > 0.98, "only {:.3} of {name}'s pictures carry a number that was sent", self.known);
         // A machine that is busy with something else may send smaller pictures for a while.
-        ensure!(self.full_size > 0.2, "only {:.2} of {name}'s pictures were 720 lines high, the source's size", self.full_size);
+        ensure!(
+            self.full_size > 0.2,
+            "only {:.2} of {name}'s pictures were 720 lines high, the source's size",
+            self.full_size
+        );
         ensure!(self.fps > 26.0, "{name} was shown {:.1} pictures a second, 30 were sent", self.fps);
         ensure!(self.ssim[0] > 0.9, "{name}'s pictures are like their source by {:.3} only", self.ssim[0]);
         ensure!(self.likeness > 0.5, "{name} heard something else than was said: likeness {:.2}", self.likeness);
