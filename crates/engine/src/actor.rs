@@ -186,8 +186,8 @@ impl Actor {
         let mut secret = [0; 16];
         match getrandom::fill(&mut secret).ok().map(|()| Link::new(server, secret)) {
             Some(Ok(link)) => self.begin(&link),
-            Some(Err(_)) => self.refuse(EndReason::ServerUnreachable, server),
-            None => self.refuse(EndReason::Internal, server),
+            Some(Err(_)) => self.refuse(EndReason::ServerUnreachable),
+            None => self.refuse(EndReason::Internal),
         }
     }
 
@@ -196,7 +196,7 @@ impl Actor {
             Ok(link) => self.begin(&link),
             Err(error) => {
                 tracing::info!(%error, "bad link");
-                self.refuse(EndReason::BadLink, "");
+                self.refuse(EndReason::BadLink);
             }
         }
     }
@@ -208,7 +208,7 @@ impl Actor {
         }
         let mut random = [0; 32];
         if getrandom::fill(&mut random).is_err() {
-            return self.refuse(EndReason::Internal, "");
+            return self.refuse(EndReason::Internal);
         }
         self.ended = None;
         let context = CallContext {
@@ -223,7 +223,7 @@ impl Actor {
     }
 
     /// A call that ended before it began.
-    fn refuse(&mut self, reason: EndReason, _server: &str) {
+    fn refuse(&mut self, reason: EndReason) {
         if self.call.is_none() {
             let (remote_name, link) = (String::new(), String::new());
             self.ended = Some(Phase::Ended { reason, duration_ms: 0, remote_name, link });
