@@ -9,11 +9,13 @@ BUILD_PACKAGES=(
     libvpx-dev                           # VP8 and VP9
     libasound2-dev                       # sound through ALSA
     libgtk-3-dev libwebkit2gtk-4.1-dev   # the window and its page
+    libayatana-appindicator3-1           # the icon in the tray; the app starts without it as well
 )
 TEST_PACKAGES=(
     xvfb imagemagick fonts-dejavu-core   # a screen, and pictures of it
     webkit2gtk-driver                    # drives the app's page
     pulseaudio pulseaudio-utils          # a sound system with devices that go nowhere
+    dbus gnome-keyring                   # a keychain
     iproute2 nftables                    # two machines and a network between them
 )
 

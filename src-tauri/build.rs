@@ -3,15 +3,37 @@
 use std::fs;
 use std::path::Path;
 
-/// Every command of `commands.rs`; `capabilities/main.json` allows each one by name.
+/// Every command of `commands`; `capabilities` allows each one by name and window.
 const COMMANDS: &[&str] = &[
     "app_state",
     "settings_save",
     "recent_forget",
     "call_start",
     "call_join",
+    "call_join_code",
     "call_hang_up",
     "call_dismiss",
+    "code_check",
+    "code_complete",
+    "code_copy",
+    "code_new",
+    "code_withdraw",
+    "contact_ring",
+    "contact_request",
+    "contact_answer",
+    "contact_rename",
+    "contact_block",
+    "contact_relay_only",
+    "contact_presence",
+    "contact_remove",
+    "ring_accept",
+    "ring_decline",
+    "sas_confirm",
+    "history_seen",
+    "history_forget",
+    "history_clear",
+    "people_export",
+    "people_wipe",
     "lobby_preview",
     "media_set_microphone",
     "media_set_camera",

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use crate::rate::{Bucket, Rate};
+use crate::rooms::Origin;
 
 /// What one address may do.
 #[derive(Debug, Clone, Copy)]
@@ -46,15 +47,18 @@ impl Admission {
     }
 
     /// Lets a socket in, or not; every one let in must [`Admission::leave`].
-    pub(crate) fn enter(&mut self, now: Instant, address: IpAddr) -> Result<(), Refusal> {
+    pub(crate) fn enter(&mut self, now: Instant, address: IpAddr) -> Result<Origin, Refusal> {
         if self.open >= self.config.total_max {
             return Err(Refusal::Total { retry_after: RETRY_WHEN_FULL });
         }
-        if !self.is_exempt(address) {
+        let origin = if self.is_exempt(address) {
+            Origin::Exempt
+        } else {
             self.count(now, address)?;
-        }
+            Origin::Address(key(address))
+        };
         self.open += 1;
-        Ok(())
+        Ok(origin)
     }
 
     /// A socket that was let in is gone.
@@ -112,29 +116,33 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn from(text: &str) -> Origin {
+        Origin::Address(ip(text))
+    }
+
     #[test]
     fn an_address_has_a_rate_and_a_number_of_open_sockets() {
         let now = Instant::now();
         let mut admission = admission(3, 2);
-        assert_eq!(admission.enter(now, ip("192.0.2.1")), Ok(()));
-        assert_eq!(admission.enter(now, ip("::ffff:192.0.2.1")), Ok(()));
+        assert_eq!(admission.enter(now, ip("192.0.2.1")), Ok(from("192.0.2.1")));
+        assert_eq!(admission.enter(now, ip("::ffff:192.0.2.1")), Ok(from("192.0.2.1")));
         assert!(matches!(admission.enter(now, ip("192.0.2.1")), Err(Refusal::Address { .. })));
         admission.leave(ip("192.0.2.1"));
-        assert_eq!(admission.enter(now, ip("192.0.2.1")), Ok(()));
+        assert_eq!(admission.enter(now, ip("192.0.2.1")), Ok(from("192.0.2.1")));
         admission.leave(ip("192.0.2.1"));
         let refused = admission.enter(now, ip("192.0.2.1"));
         assert_eq!(refused, Err(Refusal::Address { retry_after: Duration::from_secs(20) }));
-        assert_eq!(admission.enter(now, ip("192.0.2.2")), Ok(()));
-        assert_eq!(admission.enter(now + Duration::from_secs(20), ip("192.0.2.1")), Ok(()));
+        assert_eq!(admission.enter(now, ip("192.0.2.2")), Ok(from("192.0.2.2")));
+        assert_eq!(admission.enter(now + Duration::from_secs(20), ip("192.0.2.1")), Ok(from("192.0.2.1")));
     }
 
     #[test]
     fn an_ipv6_subscriber_counts_once() {
         let now = Instant::now();
         let mut admission = admission(1, 9);
-        assert_eq!(admission.enter(now, ip("2001:db8::1")), Ok(()));
+        assert_eq!(admission.enter(now, ip("2001:db8::1")), Ok(from("2001:db8::")));
         assert!(admission.enter(now, ip("2001:db8::2")).is_err());
-        assert_eq!(admission.enter(now, ip("2001:db8:0:1::1")), Ok(()));
+        assert_eq!(admission.enter(now, ip("2001:db8:0:1::1")), Ok(from("2001:db8:0:1::")));
     }
 
     #[test]
@@ -142,7 +150,7 @@ mod tests {
         let now = Instant::now();
         let mut admission = admission(1, 1);
         for _ in 0..5 {
-            assert_eq!(admission.enter(now, ip("127.0.0.1")), Ok(()));
+            assert_eq!(admission.enter(now, ip("127.0.0.1")), Ok(Origin::Exempt));
         }
         assert!(matches!(admission.enter(now, ip("127.0.0.1")), Err(Refusal::Total { .. })));
     }

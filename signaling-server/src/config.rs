@@ -33,8 +33,17 @@ pub struct ServerConfig {
     pub hello_timeout: Duration,
     /// From `welcome` to `join`.
     pub join_timeout: Duration,
-    /// How long a member without a socket keeps its place.
+    /// How long a member without a socket keeps its place, and an inbox without one stays open.
     pub resume_window: Duration,
+    /// How long a nameplate waits to be claimed.
+    pub code_ttl: Duration,
+    /// Claims of nameplates that one address (IPv6: one /64) may make in vain per [`ServerConfig::claim_window`]. An
+    /// address that is exempt counts per socket.
+    pub claims_max: usize,
+    /// How long a claim in vain counts.
+    pub claim_window: Duration,
+    /// How long a ring waits for its answer.
+    pub ring_ttl: Duration,
     /// Between pings; whole seconds.
     pub heartbeat: Duration,
     /// Silence after which a socket is taken for dead.
@@ -61,6 +70,10 @@ impl Default for ServerConfig {
             hello_timeout: limits::HELLO_TIMEOUT,
             join_timeout: limits::JOIN_TIMEOUT,
             resume_window: limits::RESUME_WINDOW,
+            code_ttl: limits::CODE_TTL,
+            claims_max: limits::CLAIMS_MAX,
+            claim_window: limits::CLAIM_WINDOW,
+            ring_ttl: limits::RING_TTL,
             heartbeat: limits::HEARTBEAT,
             dead_after: limits::DEAD_AFTER,
             write_stall: limits::WRITE_STALL,
@@ -79,6 +92,10 @@ impl ServerConfig {
             resume_window: self.resume_window,
             hello_timeout: self.hello_timeout,
             join_timeout: self.join_timeout,
+            code_ttl: self.code_ttl,
+            claims_max: self.claims_max,
+            claim_window: self.claim_window,
+            ring_ttl: self.ring_ttl,
             heartbeat_s: u32::try_from(self.heartbeat.as_secs()).unwrap_or(u32::MAX),
             limits: Limits {
                 rate_per_s: self.rate_per_s,

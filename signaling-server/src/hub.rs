@@ -11,22 +11,22 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use crate::outbox::{Outbox, OutboxFull};
-use crate::rooms::{CloseReason, ConnId, Entropy, Output, Rooms, RoomsConfig};
+use crate::rooms::{CloseReason, ConnId, Entropy, Origin, Output, Rooms, RoomsConfig, Seed};
 
 /// Messages waiting for the hub; when it is full the sockets wait, and so, through TCP, do their clients.
 const HUB_QUEUE: usize = 1024;
 
 pub(crate) enum ToHub {
-    Opened { conn: ConnId, entropy: Entropy, outbox: Arc<Outbox> },
+    Opened { conn: ConnId, origin: Origin, entropy: Entropy, outbox: Arc<Outbox> },
     Message { conn: ConnId, message: ClientMessage },
     Closed { conn: ConnId },
     Drain { retry_after: Duration },
 }
 
 /// Starts the hub. It ends when every sender is gone.
-pub(crate) fn spawn(config: RoomsConfig) -> mpsc::Sender<ToHub> {
+pub(crate) fn spawn(config: RoomsConfig, seed: Seed) -> mpsc::Sender<ToHub> {
     let (to_hub, inbound) = mpsc::channel(HUB_QUEUE);
-    tokio::spawn(Hub { rooms: Rooms::new(config), outboxes: HashMap::new(), draining: None }.run(inbound));
+    tokio::spawn(Hub { rooms: Rooms::new(config, seed), outboxes: HashMap::new(), draining: None }.run(inbound));
     to_hub
 }
 
@@ -55,9 +55,9 @@ impl Hub {
     fn handle(&mut self, message: ToHub) {
         let now = Instant::now();
         match message {
-            ToHub::Opened { conn, entropy, outbox } => {
+            ToHub::Opened { conn, origin, entropy, outbox } => {
                 self.outboxes.insert(conn, outbox);
-                self.rooms.opened(now, conn, entropy);
+                self.rooms.opened(now, conn, origin, entropy);
                 if let Some(retry_after) = self.draining {
                     self.rooms.drain(retry_after);
                 }

@@ -1,5 +1,6 @@
 //! Eyeline's signaling server: rooms in which clients exchange sealed bodies until they have found a direct way to each
-//! other (`docs/protocol.md`). It knows room ids and opaque member ids, and nothing of what is said.
+//! other, nameplates at which two meet who share a spoken code, and inboxes in which contacts ring (`docs/protocol.md`).
+//! It knows opaque ids, and nothing of what is said.
 //!
 //! ```text
 //! TCP -> accept loop (serve) -> Router: GET /ws, /j, /healthz
@@ -20,8 +21,11 @@
 //! ```
 
 mod admission;
+mod codes;
 mod config;
+mod dice;
 mod hub;
+mod inboxes;
 mod outbox;
 mod page;
 mod rate;
@@ -29,6 +33,7 @@ pub mod rooms;
 mod router;
 mod serve;
 mod socket;
+mod timers;
 
 pub use config::ServerConfig;
 pub use serve::{ServerHandle, serve};

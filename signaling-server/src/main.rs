@@ -8,7 +8,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use eyeline_server::{ServerConfig, serve};
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Introduces Eyeline clients to each other. Put a TLS proxy in front of it, or use it in a local network.
 #[derive(Debug, Parser)]
@@ -35,7 +38,7 @@ struct Args {
     /// Apply the limits per address to loopback addresses too
     #[arg(long)]
     limit_loopback: bool,
-    /// What to log, to standard error: error, warn, info, debug, trace, or a filter such as `eyeline_server=debug`
+    /// What to log, to standard error: error, warn, info, debug, trace; at no level what clients say
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     log: String,
 }
@@ -50,7 +53,8 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(filter.and(filter_fn(says_no_ids)));
+    tracing_subscriber::registry().with(log).init();
     match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -58,6 +62,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Libraries log what passes through them at their finer levels, the WebSocket one whole frames: room ids, nameplates,
+/// tokens. Whatever `--log` says, of theirs only warnings are let through.
+fn says_no_ids(event: &Metadata) -> bool {
+    event.target().starts_with("eyeline_server") || *event.level() <= Level::WARN
 }
 
 async fn run(args: &Args) -> io::Result<()> {

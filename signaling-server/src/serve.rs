@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use crate::ServerConfig;
 use crate::admission::Admission;
 use crate::hub::{self, ToHub};
+use crate::rooms::Seed;
 use crate::router::{App, router};
 
 /// Connections that have not (or not yet) become WebSockets; when all are taken, new ones wait in the system's queue.
@@ -61,16 +62,18 @@ impl ServerHandle {
 /// Serves on `listener` until the handle is shut down or dropped. To be called inside a tokio runtime.
 ///
 /// # Errors
-/// When the system does not tell the listener's address.
+/// When the system does not tell the listener's address, or gives no randomness.
 pub fn serve(listener: TcpListener, config: ServerConfig) -> io::Result<ServerHandle> {
     let local_addr = listener.local_addr()?;
+    let mut seed: Seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
     let (stop, stopped) = oneshot::channel();
-    let accepting = tokio::spawn(run(listener, config, stopped));
+    let accepting = tokio::spawn(run(listener, config, seed, stopped));
     Ok(ServerHandle { local_addr, stop, accepting })
 }
 
-async fn run(listener: TcpListener, config: ServerConfig, stopped: oneshot::Receiver<()>) {
-    let to_hub = hub::spawn(config.rooms());
+async fn run(listener: TcpListener, config: ServerConfig, seed: Seed, stopped: oneshot::Receiver<()>) {
+    let to_hub = hub::spawn(config.rooms(), seed);
     let (alive, mut all_closed) = mpsc::channel(1);
     let app = App {
         admission: Mutex::new(Admission::new(config.admission())),

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::hub::ToHub;
 use crate::outbox::{Next, Outbox};
 use crate::rate::{Bucket, Rate};
-use crate::rooms::{CloseReason, ConnId, Entropy};
+use crate::rooms::{CloseReason, ConnId, Entropy, Origin};
 
 /// What concerns one socket.
 #[derive(Debug, Clone, Copy)]
@@ -30,16 +30,18 @@ const ERRORS_MAX: u32 = 16;
 /// How long the other side has to answer our close frame.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What the hub is told of a new socket.
+pub(crate) struct Arrival {
+    pub(crate) conn: ConnId,
+    pub(crate) origin: Origin,
+    pub(crate) entropy: Entropy,
+}
+
 /// Serves a socket until it is closed, and tells the hub of its beginning and end.
-pub(crate) async fn run(
-    socket: WebSocket,
-    conn: ConnId,
-    entropy: Entropy,
-    to_hub: mpsc::Sender<ToHub>,
-    config: SocketConfig,
-) {
+pub(crate) async fn run(socket: WebSocket, arrival: Arrival, to_hub: mpsc::Sender<ToHub>, config: SocketConfig) {
+    let Arrival { conn, origin, entropy } = arrival;
     let outbox = Arc::new(Outbox::default());
-    if to_hub.send(ToHub::Opened { conn, entropy, outbox: Arc::clone(&outbox) }).await.is_err() {
+    if to_hub.send(ToHub::Opened { conn, origin, entropy, outbox: Arc::clone(&outbox) }).await.is_err() {
         return; // the server has stopped
     }
     tracing::debug!(conn = conn.0, "opened");

@@ -12,7 +12,7 @@ pub struct Args {
     /// A link to show in the lobby (eyeline://… or https://…).
     #[arg(value_name = "LINK", conflicts_with_all = ["host", "join"])]
     pub link: Option<String>,
-    /// Keep settings and recent calls in this folder instead of the system's.
+    /// Keep everything in this folder, keys included, instead of the system's folders and keychain.
     #[arg(long, value_name = "DIR")]
     pub profile: Option<PathBuf>,
     /// Base address of the signaling server to use in this run.
@@ -42,6 +42,12 @@ pub struct Args {
     /// Size and place of the window, as WIDTHxHEIGHT or WIDTHxHEIGHT+X+Y.
     #[arg(long, value_name = "WxH+X+Y")]
     pub geometry: Option<Geometry>,
+    /// Start without showing the window, to be reachable.
+    #[arg(long, conflicts_with_all = ["link", "host", "join"])]
+    pub hidden: bool,
+    /// Make no sound when somebody rings.
+    #[arg(long)]
+    pub no_ring_sound: bool,
     /// Write one line of figures a second to this file.
     #[arg(long, value_name = "FILE.jsonl")]
     pub stats: Option<PathBuf>,
@@ -134,6 +140,8 @@ mod tests {
         assert!(parse(&["--host", "--seconds", "5", "--surface", "canvas", "--geometry", "640x480"]).unwrap().host);
         assert!(parse(&["--host", "--join", "link"]).is_err());
         assert!(parse(&["--host", "link"]).is_err());
+        assert!(parse(&["--hidden"]).unwrap().hidden);
+        assert!(parse(&["--hidden", "--host"]).is_err());
         assert!(parse(&["--surface", "hologram"]).is_err());
         assert!(parse(&["--geometry", "1x1"]).is_err());
     }

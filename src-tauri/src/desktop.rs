@@ -1,18 +1,22 @@
 //! What the shell keeps while it runs: the way to the engine, settings, recent calls, the hosted server.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use eyeline_engine::{Command, EngineConfig, EngineGone, EngineHandle};
-use eyeline_seal::Server;
+use eyeline_people::People;
+use eyeline_seal::{Client, Identity, Server, SpokenCode};
 use tokio::sync::SetOnce;
 
 use crate::args::Args;
 use crate::hosting::Hosted;
 use crate::ipc::{AppState, CommandError, CommandErrorCode, Launch, RecentCall, Settings, VideoSurface};
+use crate::profile::Keys;
 use crate::recent::remember;
-use crate::settings::{Chosen, differences};
+use crate::settings::{Chosen, differences, home_server};
 use crate::store::Store;
 use crate::video::layout::Layout;
+use crate::{export, profile};
 
 const SETTINGS: &str = "settings.json";
 const RECENT: &str = "recent.json";
@@ -30,6 +34,7 @@ pub(crate) struct Desktop {
     recent: Mutex<Vec<RecentCall>>,
     hosted: tokio::sync::Mutex<Option<Hosted>>,
     launch: Launch,
+    keys: Keys,
 }
 
 /// The settings kept in `store`, under what the command line says.
@@ -38,8 +43,14 @@ pub(crate) fn load_settings(store: &Store, args: &Args) -> Chosen {
 }
 
 /// How the engine starts with these settings.
-pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
+pub(crate) fn engine_config(settings: &Settings, identity: Identity, people: People) -> EngineConfig {
     EngineConfig {
+        identity: Some(Arc::new(identity)),
+        people: Some(people),
+        client: Client::Desktop,
+        home_server: home_server(settings),
+        do_not_disturb: settings.do_not_disturb,
+        relay_only: settings.relay_only,
         name: settings.name.clone(),
         camera: settings.camera.clone(),
         microphone: settings.microphone.clone(),
@@ -51,7 +62,7 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
 
 impl Desktop {
     /// Joins an engine with what is kept.
-    pub(crate) fn new(engine: EngineHandle, store: Store, chosen: Chosen, args: &Args) -> Self {
+    pub(crate) fn new(engine: EngineHandle, store: Store, keys: Keys, chosen: Chosen, args: &Args) -> Self {
         let launch = Launch { in_call: args.host || args.join.is_some(), link: args.link.clone().unwrap_or_default() };
         Self {
             engine,
@@ -62,6 +73,7 @@ impl Desktop {
             chosen: Mutex::new(chosen),
             hosted: tokio::sync::Mutex::new(None),
             launch,
+            keys,
         }
     }
 
@@ -110,16 +122,61 @@ impl Desktop {
         self.change_settings(settings).await
     }
 
-    /// Starts a call on the configured server, or on one of our own.
+    /// Starts a call on the configured server, or on one of our own; with a code only on the former, where the other side
+    /// looks for it.
     ///
     /// # Errors
-    /// `BadServer` or `CannotHost`.
-    pub(crate) async fn start_call(&self) -> Result<(), CommandError> {
+    /// `BadServer`, `NoServer` or `CannotHost`.
+    pub(crate) async fn start_call(&self, code: bool, relay_only: bool) -> Result<(), CommandError> {
         let server = match check_server(&self.settings().server)? {
             Some(server) => server.to_string(),
+            None if code => return Err(no_server()),
             None => self.hosted_base().await?,
         };
-        Ok(self.engine.send(Command::StartCall { server }).await?)
+        Ok(self.engine.send(Command::StartCall { server, code, relay_only }).await?)
+    }
+
+    /// Enters the call of a code, on `server` or else on the configured one.
+    ///
+    /// # Errors
+    /// `BadCode`, `BadServer` or `NoServer`.
+    pub(crate) async fn join_by_code(
+        &self,
+        server: Option<String>,
+        code: String,
+        relay_only: bool,
+    ) -> Result<(), CommandError> {
+        parse_code(&code)?;
+        let server = check_server(&server.unwrap_or_default())?;
+        let server = server.map_or_else(|| check_server(&self.settings().server), |server| Ok(Some(server)))?;
+        let server = server.ok_or_else(no_server)?.to_string();
+        Ok(self.engine.send(Command::JoinByCode { server, code, relay_only }).await?)
+    }
+
+    /// Writes all that is known of the user and of others to a file where they find it; its path.
+    ///
+    /// # Errors
+    /// `CannotExport`.
+    pub(crate) async fn export(&self) -> Result<PathBuf, CommandError> {
+        let people = self.engine.export_people().await?;
+        let recent = lock(&self.recent).clone();
+        export::write(self.store.folder(), people, &self.settings(), &recent)
+            .map_err(|error| CommandError::new(CommandErrorCode::CannotExport, error))
+    }
+
+    /// Forgets contacts, past calls and keys. From then on nobody knows this device.
+    ///
+    /// # Errors
+    /// `CannotSave` when all but the keys is gone.
+    pub(crate) async fn wipe_people(&self) -> Result<(), CommandError> {
+        self.forget_calls();
+        let identity = profile::new_identity().map_err(|error| CommandError::new(CommandErrorCode::Internal, error))?;
+        let identity = Arc::new(identity);
+        self.engine.send(Command::WipePeople { identity: identity.clone() }).await?;
+        let keys = self.keys.clone();
+        let kept = tokio::task::spawn_blocking(move || keys.keep(&identity)).await;
+        let kept = kept.map_err(|error| CommandError::new(CommandErrorCode::Internal, error))?;
+        kept.map_err(|error| CommandError::new(CommandErrorCode::CannotSave, error))
     }
 
     async fn hosted_base(&self) -> Result<String, CommandError> {
@@ -141,6 +198,11 @@ impl Desktop {
         self.change_recent(|recent| recent.retain(|call| call.link != link));
     }
 
+    /// Forgets all calls by link.
+    pub(crate) fn forget_calls(&self) {
+        self.change_recent(Vec::clear);
+    }
+
     fn change_recent(&self, change: impl FnOnce(&mut Vec<RecentCall>)) {
         let mut recent = lock(&self.recent);
         change(&mut recent);
@@ -157,8 +219,17 @@ impl Desktop {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn no_server() -> CommandError {
+    CommandError::new(CommandErrorCode::NoServer, "no server is set")
+}
+
+/// The code a text means.
+pub(crate) fn parse_code(text: &str) -> Result<SpokenCode, CommandError> {
+    SpokenCode::parse(text).map_err(|error| CommandError::new(CommandErrorCode::BadCode, error))
 }
 
 /// The server a text means, `None` for an empty one.

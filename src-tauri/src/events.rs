@@ -9,7 +9,9 @@ use tauri::{AppHandle, Emitter, Manager};
 
 use crate::desktop::Desktop;
 use crate::recent::Tracker;
+use crate::ringing::Ringing;
 use crate::store::write_atomically;
+use crate::tray;
 
 /// Sends the page every snapshot and the newest levels, keeps calls that end, and writes the link. Ends when the engine
 /// does.
@@ -30,6 +32,7 @@ pub(crate) async fn forward(app: AppHandle, mut link_file: Option<PathBuf>) {
             }
         };
         emit(&app, "snapshot", &*snapshot);
+        app.state::<Ringing>().see(&app, &snapshot.people);
         if let Some(call) = tracker.see(&snapshot.phase, unix_ms()) {
             desktop.remember_call(call);
             tell_app_state(&app, &desktop).await;
@@ -48,9 +51,14 @@ pub(crate) fn repeat_snapshot(app: &AppHandle, desktop: &Desktop) {
     emit(app, "snapshot", &**desktop.engine.snapshots().borrow());
 }
 
-/// Tells the page that settings or recent calls changed.
+/// Tells the page, and the tray, that settings or recent calls changed.
 pub(crate) async fn tell_app_state(app: &AppHandle, desktop: &Desktop) {
-    emit(app, "app_state", &desktop.state().await);
+    let state = desktop.state().await;
+    emit(app, "app_state", &state);
+    let handle = app.clone();
+    if let Err(error) = app.run_on_main_thread(move || tray::follow(&handle, &state.settings)) {
+        tracing::debug!(%error, "the app is closing");
+    }
 }
 
 fn emit(app: &AppHandle, event: &str, payload: &impl Serialize) {
@@ -62,8 +70,8 @@ fn emit(app: &AppHandle, event: &str, payload: &impl Serialize) {
 /// The link of a call whose room is open.
 fn open_link(phase: &Phase) -> Option<&str> {
     match phase {
-        Phase::Waiting { link } | Phase::Connecting { link } | Phase::InCall { link, .. } => Some(link),
-        Phase::Idle | Phase::Joining { .. } | Phase::Ended { .. } => None,
+        Phase::Waiting { link, .. } | Phase::Connecting { link } | Phase::InCall { link, .. } => Some(link),
+        Phase::Idle | Phase::Claiming { .. } | Phase::Joining { .. } | Phase::Ended { .. } => None,
     }
 }
 
@@ -73,7 +81,7 @@ fn write_link(file: &Path, link: &str) {
     }
 }
 
-fn unix_ms() -> i64 {
+pub(crate) fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

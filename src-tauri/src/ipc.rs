@@ -7,10 +7,32 @@
 //! | `app_state` | | [`AppState`] |
 //! | `settings_save` | `settings: Settings` | |
 //! | `recent_forget` | `link: string` | |
-//! | `call_start` | | |
-//! | `call_join` | `link: string` | |
+//! | `call_start` | `code: bool, relay_only: bool` | |
+//! | `call_join` | `link: string, relay_only: bool` | |
+//! | `call_join_code` | `server: string \| null` (the settings' one), `code: string, relay_only: bool` | |
 //! | `call_hang_up` | | |
 //! | `call_dismiss` | | |
+//! | `code_new` | | |
+//! | `code_withdraw` | | |
+//! | `code_check` | `code: string` | [`CodeCheck`] |
+//! | `code_complete` | `prefix: string` | words that begin so, at most 8: `string[]` |
+//! | `code_copy` | `code: string` | |
+//! | `contact_ring` | `contact: string` | |
+//! | `contact_request` | | |
+//! | `contact_answer` | `accept: bool` | |
+//! | `contact_rename` | `contact: string, name: string` | |
+//! | `contact_block` | `contact: string, blocked: bool` | |
+//! | `contact_relay_only` | `contact: string, on: bool` | |
+//! | `contact_presence` | `contact: string, on: bool` | |
+//! | `contact_remove` | `contact: string` | |
+//! | `ring_accept` | `camera: bool` | |
+//! | `ring_decline` | | |
+//! | `sas_confirm` | `matches: bool` | |
+//! | `history_seen` | | |
+//! | `history_forget` | `id: number` | |
+//! | `history_clear` | (recent calls as well) | |
+//! | `people_export` | | path of the file written: `string` |
+//! | `people_wipe` | (contacts, history, keys, recent calls) | |
 //! | `lobby_preview` | `on: bool` | |
 //! | `media_set_microphone` | `on: bool` | |
 //! | `media_set_camera` | `on: bool` | |
@@ -25,6 +47,9 @@
 //!
 //! Events the shell emits: `snapshot` (the engine's `Snapshot`), `levels` (its `Levels`), `app_state` ([`AppState`], when it
 //! changed). A command that fails answers with a [`CommandError`].
+//!
+//! While somebody rings and the main window is not in front, the shell shows a second window with the same page,
+//! `index.html?window=ring`. It may call `app_state`, `ring_accept` and `ring_decline` only, and the shell closes it.
 
 use eyeline_engine::view::VideoQuality;
 use serde::{Deserialize, Serialize};
@@ -67,6 +92,12 @@ pub struct Settings {
     pub video_quality: VideoQuality,
     /// Colours of the window.
     pub theme: Theme,
+    /// Rings are not shown; they become missed calls.
+    pub do_not_disturb: bool,
+    /// No call ever tells the other side our address.
+    pub relay_only: bool,
+    /// Closing the window leaves the app running, so that contacts can ring.
+    pub keep_in_tray: bool,
 }
 
 impl Default for Settings {
@@ -79,6 +110,9 @@ impl Default for Settings {
             speaker: "default".into(),
             video_quality: VideoQuality::default(),
             theme: Theme::default(),
+            do_not_disturb: false,
+            relay_only: false,
+            keep_in_tray: false,
         }
     }
 }
@@ -145,6 +179,16 @@ pub struct LinkCheck {
     pub valid: bool,
     /// Host it leads to; empty when invalid.
     pub host: String,
+}
+
+/// Whether a typed text is a code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct CodeCheck {
+    /// It is one.
+    pub ok: bool,
+    /// Why it is none, as a plain English sentence.
+    pub problem: Option<String>,
 }
 
 /// Where one picture is drawn, in CSS pixels of the page.
@@ -214,6 +258,12 @@ pub enum CommandErrorCode {
     CannotHost,
     /// The settings could not be written.
     CannotSave,
+    /// The text is not a code.
+    BadCode,
+    /// A code needs a server, and none is set.
+    NoServer,
+    /// The exported file could not be written.
+    CannotExport,
     /// Anything else.
     Internal,
 }

@@ -26,7 +26,7 @@ impl Tracker {
     pub(crate) fn see(&mut self, phase: &Phase, now_unix_ms: i64) -> Option<RecentCall> {
         match phase {
             Phase::Idle => self.began_unix_ms = None,
-            Phase::Joining { .. } => {}
+            Phase::Claiming { .. } | Phase::Joining { .. } => {}
             Phase::Waiting { .. } | Phase::Connecting { .. } | Phase::InCall { .. } => {
                 self.began_unix_ms.get_or_insert(now_unix_ms);
             }
@@ -46,8 +46,8 @@ impl Tracker {
     /// The call that the engine's end cut off in `phase`, if it had reached its room.
     pub(crate) fn cut_off(&mut self, phase: &Phase, now_unix_ms: i64) -> Option<RecentCall> {
         let (link, name, duration_ms) = match phase {
-            Phase::Idle | Phase::Joining { .. } | Phase::Ended { .. } => return None,
-            Phase::Waiting { link } | Phase::Connecting { link } => (link, String::new(), 0),
+            Phase::Idle | Phase::Claiming { .. } | Phase::Joining { .. } | Phase::Ended { .. } => return None,
+            Phase::Waiting { link, .. } | Phase::Connecting { link } => (link, String::new(), 0),
             Phase::InCall { link, since_unix_ms, remote, .. } => {
                 (link, remote.name.clone(), now_unix_ms.saturating_sub(*since_unix_ms).max(0))
             }
@@ -70,12 +70,16 @@ mod tests {
         Phase::Ended { reason: EndReason::HungUp, duration_ms: 5, remote_name: "Bo".into(), link: link.into() }
     }
 
+    fn waiting(link: &str) -> Phase {
+        Phase::Waiting { link: link.into(), code: None, ringing: None }
+    }
+
     #[test]
     fn a_call_is_told_once_with_the_time_it_began() {
         let mut tracker = Tracker::default();
         let link = || "L".to_owned();
         assert_eq!(tracker.see(&Phase::Joining { link: link() }, 1), None);
-        assert_eq!(tracker.see(&Phase::Waiting { link: link() }, 2), None);
+        assert_eq!(tracker.see(&waiting(&link()), 2), None);
         assert_eq!(tracker.see(&Phase::Connecting { link: link() }, 3), None);
         let told = RecentCall { duration_ms: 5, ..call("L", 2) };
         assert_eq!(tracker.see(&ended("L"), 9), Some(told));
@@ -85,7 +89,7 @@ mod tests {
     #[test]
     fn a_call_that_is_cut_off_is_kept_too() {
         let mut tracker = Tracker::default();
-        let waiting = Phase::Waiting { link: "L".into() };
+        let waiting = waiting("L");
         tracker.see(&waiting, 2);
         let told = RecentCall { name: String::new(), ..call("L", 2) };
         assert_eq!(tracker.cut_off(&waiting, 9), Some(told));
@@ -97,7 +101,7 @@ mod tests {
         let mut tracker = Tracker::default();
         tracker.see(&Phase::Joining { link: "L".into() }, 1);
         assert_eq!(tracker.see(&ended("L"), 2), None);
-        tracker.see(&Phase::Waiting { link: "L".into() }, 3);
+        tracker.see(&waiting("L"), 3);
         tracker.see(&Phase::Idle, 4);
         assert_eq!(tracker.see(&ended("L"), 5), None);
     }

@@ -47,6 +47,9 @@ impl Chosen {
         }
         kept.video_quality = edited.video_quality;
         kept.theme = edited.theme;
+        kept.do_not_disturb = edited.do_not_disturb;
+        kept.relay_only = edited.relay_only;
+        kept.keep_in_tray = edited.keep_in_tray;
         self.in_force = edited;
         &self.kept
     }
@@ -70,7 +73,22 @@ pub(crate) fn differences(before: &Settings, after: &Settings) -> Vec<Command> {
     if before.video_quality != after.video_quality {
         commands.push(Command::SetVideoQuality(after.video_quality));
     }
+    if before.server != after.server {
+        commands.push(Command::SetHomeServer(home_server(after)));
+    }
+    if before.do_not_disturb != after.do_not_disturb {
+        commands.push(Command::SetDoNotDisturb(after.do_not_disturb));
+    }
+    if before.relay_only != after.relay_only {
+        commands.push(Command::SetRelayOnly(after.relay_only));
+    }
     commands
+}
+
+/// Where contacts ring us. A server that this app hosts for a call does not stay, so it is none.
+pub(crate) fn home_server(settings: &Settings) -> Option<String> {
+    let server = settings.server.trim();
+    (!server.is_empty()).then(|| server.to_owned())
 }
 
 #[cfg(test)]
@@ -85,10 +103,16 @@ mod tests {
         let mut chosen = Chosen::new(kept, &args);
         assert_eq!((chosen.in_force().name.as_str(), chosen.in_force().camera.as_str()), ("Robot", "test-pattern"));
 
-        let edited = Settings { theme: Theme::Dark, camera: "usb-1".into(), ..chosen.in_force().clone() };
+        let switches = Settings {
+            do_not_disturb: true,
+            relay_only: true,
+            keep_in_tray: true,
+            theme: Theme::Dark,
+            ..Settings::default()
+        };
+        let edited = Settings { name: "Robot".into(), camera: "usb-1".into(), ..switches.clone() };
         let kept = chosen.edit(edited.clone()).clone();
-        let expected =
-            Settings { name: "Ada".into(), theme: Theme::Dark, camera: "usb-1".into(), ..Settings::default() };
+        let expected = Settings { name: "Ada".into(), camera: "usb-1".into(), ..switches };
         assert_eq!(kept, expected);
         assert_eq!(chosen.in_force(), &edited);
     }
@@ -96,13 +120,20 @@ mod tests {
     #[test]
     fn the_engine_hears_of_changes_only() {
         let before = Settings::default();
-        assert!(
-            differences(&before, &Settings { server: "s".into(), theme: Theme::Light, ..before.clone() }).is_empty()
-        );
+        let of_no_concern = Settings { keep_in_tray: true, theme: Theme::Light, ..before.clone() };
+        assert!(differences(&before, &of_no_concern).is_empty());
+        let served = Settings { server: " https://s.example.org ".into(), ..before.clone() };
+        let [Command::SetHomeServer(Some(server))] = &differences(&before, &served)[..] else { panic!() };
+        assert_eq!(server, "https://s.example.org");
+        let [Command::SetHomeServer(None), Command::SetDoNotDisturb(true)] =
+            &differences(&served, &Settings { do_not_disturb: true, ..before.clone() })[..]
+        else {
+            panic!()
+        };
         let after = Settings { name: "Ada".into(), speaker: "null".into(), ..before.clone() };
         let commands = differences(&before, &after);
         let [Command::SetName(name), Command::SelectSpeaker(speaker)] = commands.as_slice() else {
-            panic!("{commands:?}")
+            panic!("{} commands", commands.len())
         };
         assert_eq!((name.as_str(), speaker.as_str()), ("Ada", "null"));
     }

@@ -28,6 +28,11 @@ impl Store {
         Self { folder: folder.to_path_buf() }
     }
 
+    /// Where the documents are. It may not be there yet.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Reads document `name`, or the default when there is none. One that cannot be understood is kept aside as
     /// `NAME.broken`, so that nothing a person wrote is lost, and counts as absent.
     pub(crate) fn load<T: DeserializeOwned + Default>(&self, name: &str) -> T {

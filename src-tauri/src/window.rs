@@ -6,8 +6,12 @@ use tauri::{AppHandle, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBui
 use crate::args::{Args, Geometry, SurfaceChoice};
 use crate::desktop::Desktop;
 use crate::ipc::VideoSurface;
-use crate::lifecycle;
+use crate::ringing::Ringing;
 use crate::video::{self, canvas};
+use crate::{lifecycle, tray};
+
+/// Label of the window; what its page may do is in `capabilities/main.json`.
+const LABEL: &str = "main";
 
 /// Why the window did not open.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +30,15 @@ pub(crate) enum WindowError {
 /// See [`WindowError`].
 pub(crate) fn open(app: &AppHandle, args: &Args) -> Result<(), WindowError> {
     let choice = args.surface.unwrap_or(SurfaceChoice::of_this_system());
-    let window = build(app, args.geometry.unwrap_or_default(), choice)?;
+    let window = build(app, args, choice)?;
     let handle = app.clone();
-    window.on_window_event(move |event| {
-        if let WindowEvent::CloseRequested { api, .. } = event {
+    window.on_window_event(move |event| match event {
+        WindowEvent::CloseRequested { api, .. } => {
             api.prevent_close();
-            lifecycle::close(&handle);
+            lifecycle::window_closed(&handle);
         }
+        WindowEvent::Focused(_) => Ringing::main_window_moved(&handle),
+        _ => {}
     });
     let desktop = app.state::<Desktop>();
     let surface = surface(&window, &desktop, choice)?;
@@ -41,17 +47,47 @@ pub(crate) fn open(app: &AppHandle, args: &Args) -> Result<(), WindowError> {
     Ok(())
 }
 
+/// Brings the window to the front, from wherever it is.
+pub(crate) fn show(app: &AppHandle) {
+    let Some(window) = app.get_webview_window(LABEL) else { return };
+    if let Err(error) = window.show().and_then(|()| window.unminimize()).and_then(|()| window.set_focus()) {
+        tracing::warn!(%error, "the window stays where it is");
+    }
+    lifecycle::window_shown(app);
+}
+
+/// Whether the user has the window before them.
+pub(crate) fn is_in_front(app: &AppHandle) -> bool {
+    let Some(window) = app.get_webview_window(LABEL) else { return false };
+    window.is_visible().unwrap_or(false) && window.is_focused().unwrap_or(false)
+}
+
+/// Puts the window out of sight: hides it where a tray brings it back, or else minimises it.
+pub(crate) fn withdraw(app: &AppHandle) {
+    let app = app.clone();
+    tray::when_known(move |there| {
+        let Some(window) = app.get_webview_window(LABEL) else { return };
+        let result = if there { window.hide() } else { window.minimize() };
+        match result {
+            Ok(()) => tracing::info!(hidden = there, "window closed, still reachable"),
+            Err(error) => tracing::warn!(%error, "the window stays"),
+        }
+    });
+}
+
 /// Whether a WebDriver drives the page, by the variable that also lets it in: the driver cannot see private windows.
-fn driven() -> bool {
+pub(crate) fn driven() -> bool {
     std::env::var_os("TAURI_WEBVIEW_AUTOMATION").is_some()
 }
 
-fn build(app: &AppHandle, geometry: Geometry, choice: SurfaceChoice) -> tauri::Result<WebviewWindow> {
+fn build(app: &AppHandle, args: &Args, choice: SurfaceChoice) -> tauri::Result<WebviewWindow> {
+    let geometry = args.geometry.unwrap_or_default();
     let (min_width, min_height) = Geometry::MIN;
-    let mut builder = WebviewWindowBuilder::new(app, "main", WebviewUrl::App("index.html".into()))
+    let mut builder = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::App("index.html".into()))
         .title("Eyeline")
         .inner_size(f64::from(geometry.width), f64::from(geometry.height))
         .min_inner_size(f64::from(min_width), f64::from(min_height))
+        .visible(!args.hidden)
         .incognito(!driven()) // the page keeps nothing: settings are the shell's
         .disable_drag_drop_handler()
         .on_navigation(is_our_page)
@@ -69,7 +105,7 @@ fn build(app: &AppHandle, geometry: Geometry, choice: SurfaceChoice) -> tauri::R
     builder.build()
 }
 
-fn is_our_page(url: &Url) -> bool {
+pub(crate) fn is_our_page(url: &Url) -> bool {
     match url.scheme() {
         "tauri" => url.host_str() == Some("localhost"),
         "http" | "https" => url.host_str() == Some("tauri.localhost"),

@@ -96,7 +96,7 @@ impl Lan {
 }
 
 impl Host {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.namespace.as_deref().unwrap_or("")
     }
 

@@ -146,6 +146,7 @@ pub struct CallFigures {
     pub sent_fps: f64,
     pub received_width: u32,
     pub received_height: u32,
+    pub sent_limited_by: String,
     pub codec: String,
     pub received_kbps: f64,
     pub sent_kbps: f64,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use eyeline_seal::SpokenCode;
+
 use crate::binaries::Binary;
 use crate::lan::Host;
 use crate::logs::{self, Event, FrameLog, Recording, Stats};
@@ -105,6 +107,25 @@ impl Peer {
         }
         command.args(&setup.more).envs(setup.environment.iter().cloned());
         Ok(Self { process: Process::start(scene, name, &mut command)?, logs, sound, dumps })
+    }
+
+    /// Waits for the code that it shows as its `nth`, from 0.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn wait_code(&mut self, nth: usize) -> Outcome<SpokenCode> {
+        let log = self.logs.with_extension("out");
+        self.process.wait_for("a code on standard output", LINK_LIMIT, || {
+            let text = crate::process::read_lossy(&log);
+            Ok(text.lines().filter_map(|line| SpokenCode::parse(line).ok()).nth(nth))
+        })
+    }
+
+    /// All it writes about its call and its faults, apart from sound and pictures; not the link and the code, which it
+    /// prints for its user.
+    pub fn logged(&self) -> String {
+        let logs = ["err", "events", "stats.jsonl"].map(|kind| self.logs.with_extension(kind));
+        logs.map(|log| crate::process::read_lossy(&log)).concat()
     }
 
     /// `--stats` so far.

@@ -1,15 +1,17 @@
 //! A client of the signaling server that says what it is told to, right or wrong.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use crate::{Failure, Outcome};
 
@@ -23,9 +25,17 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the server refuses.
 pub async fn connect(url: &str) -> Outcome<Socket> {
+    Ok(connect_async(request(url)?).await?.0)
+}
+
+fn request(url: &str) -> Outcome<Request> {
     let mut request = url.into_client_request()?;
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(eyeline_protocol::SUBPROTOCOL));
-    Ok(connect_async(request).await?.0)
+    Ok(request)
+}
+
+fn url(address: &str) -> String {
+    format!("ws://{address}{}", eyeline_protocol::SOCKET_PATH)
 }
 
 /// A client that reads and writes JSON text, not messages.
@@ -39,8 +49,18 @@ impl RawClient {
     /// # Errors
     /// When the server refuses.
     pub async fn connect(address: &str) -> Outcome<Self> {
-        let url = format!("ws://{address}{}", eyeline_protocol::SOCKET_PATH);
-        Ok(Self { socket: connect(&url).await? })
+        Ok(Self { socket: connect(&url(address)).await? })
+    }
+
+    /// The same from an IPv4 address of this machine's choice, as another client's (127.0.0.2, say).
+    ///
+    /// # Errors
+    /// When the server refuses, or the address is not this machine's.
+    pub async fn connect_from(address: &str, own: IpAddr) -> Outcome<Self> {
+        let tcp = TcpSocket::new_v4()?;
+        tcp.bind(SocketAddr::new(own, 0))?;
+        let stream = MaybeTlsStream::Plain(tcp.connect(address.parse()?).await?);
+        Ok(Self { socket: client_async(request(&url(address))?, stream).await?.0 })
     }
 
     /// Sends a text frame. A server that has closed the socket already is no failure: what it said is still to be read.

@@ -3,26 +3,35 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 
 use eyeline_protocol::inner::Inner;
 use eyeline_protocol::wire::{decode_server, encode};
 use eyeline_protocol::{ClientMessage, MemberId, ServerMessage, VERSION};
-use eyeline_seal::{Link, RoomKeys, Sealer};
+use eyeline_seal::{Client, Identity, Initiator, Kind, Link, LocalCard, PairIds, Responder, RoomKeys, Session};
 use futures_util::{SinkExt, StreamExt};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::raw_client::{Socket, connect};
 use crate::{Failure, Outcome};
 
+/// How long the members that were there before us may take for the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// A member of a room.
 pub struct RoomClient {
     socket: Socket,
-    sealer: Sealer,
+    keys: RoomKeys,
+    identity: Identity,
     me: MemberId,
     /// Who else is there.
     pub members: Vec<MemberId>,
     sent: BTreeMap<MemberId, u64>,
     heard: BTreeMap<MemberId, u64>,
+    begun: BTreeMap<MemberId, Initiator>,
+    answered: BTreeMap<MemberId, Responder>,
+    sessions: BTreeMap<MemberId, Session>,
 }
 
 impl RoomClient {
@@ -44,11 +53,67 @@ impl RoomClient {
         let mut socket = connect(&link.websocket_url()).await?;
         send(&mut socket, &ClientMessage::Hello { v: VERSION, resume: None }).await?;
         send(&mut socket, &ClientMessage::Join { room_id: keys.room_id }).await?;
-        loop {
+        let (me, members) = loop {
             if let ServerMessage::Joined { me, members, .. } = receive(&mut socket).await? {
-                let (sent, heard) = (BTreeMap::new(), BTreeMap::new());
-                return Ok(Self { socket, sealer: Sealer::new(&keys), me, members, sent, heard });
+                break (me, members);
             }
+        };
+        let mut client = Self {
+            socket,
+            keys,
+            identity: Identity::generate(random()?, 1_800_000_000),
+            me,
+            members: members.clone(),
+            sent: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+        };
+        for member in members {
+            let ids = PairIds { initiator: client.me.clone(), responder: member.clone() };
+            let (begun, first) = Initiator::start(&client.keys, &ids, &client.identity, &card(), random()?);
+            client.begun.insert(member.clone(), begun);
+            client.say_body(&member, &first).await?;
+        }
+        while !client.begun.is_empty() {
+            let (from, _, body) = timeout(HANDSHAKE, client.hear_body())
+                .await
+                .map_err(|_| Failure::new("a member does not shake hands"))??;
+            client.shake(&from, &body).await?;
+        }
+        Ok(client)
+    }
+
+    /// The session with another member.
+    #[must_use]
+    pub fn session(&self, member: &MemberId) -> Option<&Session> {
+        self.sessions.get(member)
+    }
+
+    /// Takes a step of a handshake.
+    async fn shake(&mut self, from: &MemberId, body: &str) -> Outcome {
+        match eyeline_seal::kind(body) {
+            Some(Kind::PairFirst) => {
+                let ids = PairIds { initiator: from.clone(), responder: self.me.clone() };
+                let (answered, second) = Responder::accept(&self.keys, &ids, &self.identity, &card(), random()?, body)?;
+                self.answered.insert(from.clone(), answered);
+                self.say_body(from, &second).await
+            }
+            Some(Kind::PairSecond) => {
+                let Some(mut begun) = self.begun.remove(from) else { return Err(Failure::new("nothing was begun")) };
+                let (third, session) = begun.read(body)?;
+                self.sessions.insert(from.clone(), session);
+                self.say_body(from, &third).await
+            }
+            Some(Kind::PairThird) => {
+                let Some(mut answered) = self.answered.remove(from) else {
+                    return Err(Failure::new("nothing was answered"));
+                };
+                self.sessions.insert(from.clone(), answered.finish(body)?);
+                Ok(())
+            }
+            _ => Err(Failure::new("a sealed message before the handshake")),
         }
     }
 
@@ -67,7 +132,8 @@ impl RoomClient {
     pub async fn say_bytes(&mut self, to: &MemberId, bytes: &[u8]) -> Outcome {
         let seq = self.sent.entry(to.clone()).or_insert(0);
         *seq += 1;
-        let body = self.sealer.seal(&self.me, to, *seq, bytes, random()?)?;
+        let Some(session) = self.sessions.get_mut(to) else { return Err(Failure::new("no session with this member")) };
+        let body = session.seal(*seq, bytes)?;
         send(&mut self.socket, &ClientMessage::Send { to: to.clone(), seq: *seq, body }).await
     }
 
@@ -81,11 +147,27 @@ impl RoomClient {
         send(&mut self.socket, &ClientMessage::Send { to: to.clone(), seq: *seq, body: body.into() }).await
     }
 
-    /// What another member says next. Keeps the list of members meanwhile. May be dropped before it is done.
+    /// What another member says next. Keeps the list of members meanwhile, and shakes hands with newcomers. May be dropped
+    /// before it is done.
     ///
     /// # Errors
     /// When the socket closes or a body cannot be opened.
     pub async fn hear(&mut self) -> Outcome<(MemberId, Inner)> {
+        loop {
+            let (from, seq, body) = self.hear_body().await?;
+            if eyeline_seal::kind(&body) != Some(Kind::Sealed) {
+                self.shake(&from, &body).await?;
+                continue;
+            }
+            let Some(session) = self.sessions.get_mut(&from) else {
+                return Err(Failure::new("a sealed message before the handshake"));
+            };
+            return Ok((from, Inner::decode(&session.open(seq, &body)?)?));
+        }
+    }
+
+    /// The next body of another member, as it came.
+    async fn hear_body(&mut self) -> Outcome<(MemberId, u64, String)> {
         loop {
             match receive(&mut self.socket).await? {
                 ServerMessage::From { from, seq, body } => {
@@ -93,8 +175,7 @@ impl RoomClient {
                     let last = self.heard.entry(from.clone()).or_insert(0);
                     if seq > *last {
                         *last = seq;
-                        let bytes = self.sealer.open(&from, &self.me, seq, &body)?;
-                        return Ok((from, Inner::decode(&bytes)?));
+                        return Ok((from, seq, body));
                     }
                 }
                 ServerMessage::PeerJoined { id } => self.members.push(id),
@@ -102,13 +183,14 @@ impl RoomClient {
                 ServerMessage::Error { code, message, .. } => {
                     return Err(Failure::new(format!("the server says {code}: {message}")));
                 }
-                ServerMessage::Welcome { .. }
-                | ServerMessage::Joined { .. }
-                | ServerMessage::Undeliverable { .. }
-                | ServerMessage::GoingAway { .. } => {}
+                _ => {}
             }
         }
     }
+}
+
+fn card() -> LocalCard {
+    LocalCard::new("Test", Client::Web, ["sas"])
 }
 
 async fn send(socket: &mut Socket, message: &ClientMessage) -> Outcome {

@@ -31,9 +31,23 @@ impl Server {
     /// # Errors
     /// When it does not come up.
     pub fn start_on(scene: &Scene, name: &str, host: &Host, address: &str, port: u16) -> Outcome<Self> {
+        Self::start_with(scene, name, host, (address, port), &[])
+    }
+
+    /// Starts a server with more arguments.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_with(
+        scene: &Scene,
+        name: &str,
+        host: &Host,
+        (address, port): (&str, u16),
+        more: &[&str],
+    ) -> Outcome<Self> {
         let port_file = scene.path(&format!("{name}.port"));
         let mut command = host.command(&Binary::Server.path()?);
-        command.arg("--listen").arg(format!("{address}:{port}")).arg("--port-file").arg(&port_file);
+        command.arg("--listen").arg(format!("{address}:{port}")).arg("--port-file").arg(&port_file).args(more);
         let mut process = Process::start(scene, name, &mut command)?;
         let port = process.wait_for("the server's port", START_LIMIT, || {
             Ok(fs::read_to_string(&port_file).ok().and_then(|text| text.trim().parse().ok()))

@@ -79,6 +79,10 @@ async fn call(name: &str, codec: &str, offers: Offers) -> Outcome {
     for field in ["decoded_codec", "sent_codec"] {
         ensure!(figures[field] == mime.as_str(), "{field} is {}, expected {mime}", figures[field]);
     }
+    ensure!(
+        figures["heard_proof"].as_str() == bridge.expected_bind(),
+        "the peer did not prove to the browser which connection it means"
+    );
 
     peer.wait_pictures(usize::try_from(PICTURES)?, LIMIT)?;
     // The browser's fake microphone beeps once a second.

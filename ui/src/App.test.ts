@@ -1,123 +1,84 @@
 // @vitest-environment jsdom
-import { mount, tick, unmount } from 'svelte';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import App from './App.svelte';
-import { fakeBackend } from './backend/fake';
-import { Session } from './state/session.svelte';
+import { TestPage } from './testing/page';
 
-let app: Record<string, unknown>;
+let page: TestPage;
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal(
-    'ResizeObserver',
-    class {
-      observe = () => undefined;
-      unobserve = () => undefined;
-      disconnect = () => undefined;
-    },
-  );
-  vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
+  page = new TestPage();
 });
 
-afterEach(async () => {
-  await unmount(app);
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
-
-async function open(scene: string): Promise<Session> {
-  const session = new Session(fakeBackend(new URLSearchParams({ scene })));
-  await session.open();
-  app = mount(App, { target: document.body, props: { session } });
-  await settle();
-  return session;
-}
-
-async function settle(ms = 0) {
-  await vi.advanceTimersByTimeAsync(ms);
-  await tick();
-}
-
-function find(testid: string): HTMLElement | null {
-  return document.querySelector(`[data-testid="${testid}"]`);
-}
-
-async function click(testid: string) {
-  find(testid)?.click();
-  await settle();
-}
+afterEach(() => page.close());
 
 describe('the app', () => {
   it('goes from home through the lobby into a call and back', async () => {
-    await open('home');
-    await click('start-call');
-    expect(find('tile-self_view')).not.toBeNull();
-    await click('lobby-go');
-    await settle(800);
-    expect(find('call-state')?.dataset['state']).toBe('waiting');
-    expect(find('waiting-link')).not.toBeNull();
-    await settle(6_000);
-    expect(find('call-state')?.textContent?.trim()).toBe('Connected directly');
-    expect(find('remote-name')?.textContent).toBe('Mira Okafor');
-    await click('call-hang-up');
-    expect(find('ended-reason')?.dataset['reason']).toBe('hung_up');
-    await click('ended-home');
-    expect(find('start-call')).not.toBeNull();
+    await page.open(App, 'home');
+    await page.click('start-call');
+    expect(page.find('tile-self_view')).not.toBeNull();
+    await page.click('lobby-go');
+    await page.settle(800);
+    expect(page.find('call-state')?.dataset['state']).toBe('waiting');
+    expect(page.find('waiting-link')).not.toBeNull();
+    await page.settle(6_000);
+    expect(page.find('call-state')?.textContent?.trim()).toBe('Connected directly');
+    expect(page.find('remote-name')?.textContent).toBe('Mira Okafor');
+    await page.click('call-hang-up');
+    expect(page.find('ended-reason')?.dataset['reason']).toBe('hung_up');
+    await page.click('ended-home');
+    expect(page.find('start-call')).not.toBeNull();
   });
 
   it('closes the devices when one leaves the lobby, not when one goes on', async () => {
-    const session = await open('home');
-    await click('start-call');
+    const session = await page.open(App, 'home');
+    await page.click('start-call');
     expect(session.snapshot.local.preview).toBe(true);
-    await click('lobby-back');
+    await page.click('lobby-back');
     expect(session.snapshot.local.preview).toBe(false);
-    await click('start-call');
-    await click('lobby-go');
+    await page.click('start-call');
+    await page.click('lobby-go');
     expect(session.snapshot.phase.kind).toBe('joining');
     expect(session.snapshot.local.preview).toBe(true);
   });
 
   it('shows the switches as the engine says', async () => {
-    await open('call');
-    expect(find('call-microphone')?.dataset['state']).toBe('on');
-    await click('call-microphone');
-    expect(find('call-microphone')?.dataset['state']).toBe('off');
-    expect(find('call-microphone')?.getAttribute('aria-pressed')).toBe('false');
-    expect(find('self-muted')).not.toBeNull();
+    await page.open(App, 'call');
+    expect(page.find('call-microphone')?.dataset['state']).toBe('on');
+    await page.click('call-microphone');
+    expect(page.find('call-microphone')?.dataset['state']).toBe('off');
+    expect(page.find('call-microphone')?.getAttribute('aria-pressed')).toBe('false');
+    expect(page.find('self-muted')).not.toBeNull();
     dispatchEvent(new KeyboardEvent('keydown', { key: 'm' }));
-    await settle();
-    expect(find('call-microphone')?.dataset['state']).toBe('on');
+    await page.settle();
+    expect(page.find('call-microphone')?.dataset['state']).toBe('on');
   });
 
   it('shows what the other side switched off', async () => {
-    await open('call-muted');
-    expect(find('remote-muted')).not.toBeNull();
-    expect(find('remote-avatar')).toBeNull();
+    await page.open(App, 'call-muted');
+    expect(page.find('remote-muted')).not.toBeNull();
+    expect(page.find('remote-avatar')).toBeNull();
   });
 
   it('shows initials instead of a picture that is off', async () => {
-    await open('call-camera-off');
-    expect(find('remote-avatar')?.textContent).toContain('MO');
-    expect(find('tile-remote')).toBeNull();
-    expect(find('tile-self_view')).toBeNull();
+    await page.open(App, 'call-camera-off');
+    expect(page.find('remote-avatar')?.textContent).toContain('MO');
+    expect(page.find('tile-remote')).toBeNull();
+    expect(page.find('tile-self_view')).toBeNull();
   });
 
   it('says in words that a link is none', async () => {
-    await open('home');
-    const field = find('join-link') as HTMLInputElement;
-    field.value = 'hello';
-    field.dispatchEvent(new Event('input', { bubbles: true }));
-    await click('join');
-    expect(find('join-complaint')?.textContent).toContain('not an Eyeline link');
-    expect(field.getAttribute('aria-invalid')).toBe('true');
+    await page.open(App, 'home');
+    await page.type('join-link', 'https://calls.example.org/hello');
+    await page.click('join');
+    expect(page.text('join-complaint')).toContain('not an Eyeline link');
+    expect(page.find('join-link')?.getAttribute('aria-invalid')).toBe('true');
   });
 
   it('changes the theme', async () => {
-    await open('settings');
-    await click('settings-theme-dark');
+    await page.open(App, 'settings');
+    await page.click('settings-theme-dark');
     expect(document.documentElement.dataset['theme']).toBe('dark');
-    await click('settings-close');
-    expect(find('start-call')).not.toBeNull();
+    await page.click('settings-close');
+    expect(page.find('start-call')).not.toBeNull();
   });
 });

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use eyeline_protocol::IceConfig;
-use eyeline_protocol::inner::SessionId;
+use eyeline_protocol::inner::{ContactCard, SessionId};
+
+use crate::gate::Fingerprint;
+use crate::refusal::Refusal;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -17,12 +20,27 @@ pub enum Input {
         /// What happened.
         input: RtcInput,
     },
-    /// The user hangs up.
+    /// The user accepts the call, which until then does nothing at all.
+    Accept,
+    /// The user hangs up, or declines.
     HangUp,
+    /// The user wants something of the other side as a person.
+    Contact(ContactMessage),
     /// The machine's addresses changed.
     NetworkChanged,
     /// Nothing but time passed.
     Timeout,
+}
+
+/// How two people become contacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContactMessage {
+    /// One would like to.
+    Request(ContactCard),
+    /// The other agrees.
+    Accept(ContactCard),
+    /// The other does not.
+    Decline,
 }
 
 /// What the signaling socket did.
@@ -56,7 +74,14 @@ pub enum RtcInput {
     /// There are no more local candidates.
     CandidatesDone,
     /// ICE and DTLS are up.
-    Connected,
+    Connected {
+        /// SHA-256 of the certificate that the other end showed.
+        certificate: Option<Fingerprint>,
+    },
+    /// Messages can be sent over the connection.
+    ControlOpen,
+    /// The other end's proof that it means this connection.
+    Bind([u8; 32]),
     /// Packets stopped.
     Disconnected,
     /// ICE gave up, until it is restarted.
@@ -74,7 +99,9 @@ impl fmt::Debug for RtcInput {
             Self::Answer(_) => "Answer(..)",
             Self::Candidate(_) => "Candidate(..)",
             Self::CandidatesDone => "CandidatesDone",
-            Self::Connected => "Connected",
+            Self::Connected { .. } => "Connected",
+            Self::ControlOpen => "ControlOpen",
+            Self::Bind(_) => "Bind(..)",
             Self::Disconnected => "Disconnected",
             Self::Failed => "Failed",
             Self::RemoteBye => "RemoteBye",
@@ -95,6 +122,15 @@ pub enum Output {
         /// What to do.
         command: RtcCommand,
     },
+    /// The media gate opened for a session: picture and sound may flow, both ways.
+    OpenMedia {
+        /// The session.
+        session: SessionId,
+    },
+    /// What the other side wants of us as a person.
+    Contact(ContactMessage),
+    /// Something from outside was not used.
+    Refused(Refusal),
     /// [`Call::state`](crate::Call::state) changed.
     Changed,
 }
@@ -125,7 +161,11 @@ pub enum RtcCommand {
     Open {
         /// Relays and STUN servers to use.
         ice: IceConfig,
+        /// Use relays alone, so that the other side learns no address of ours.
+        relay_only: bool,
     },
+    /// Send our proof that we mean this connection, over the connection.
+    Bind([u8; 32]),
     /// Make an offer and set it as local description; answer with [`RtcInput::Offer`].
     Offer {
         /// With new ICE credentials.
@@ -145,6 +185,7 @@ impl fmt::Debug for RtcCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open { .. } => f.write_str("Open(..)"),
+            Self::Bind(_) => f.write_str("Bind(..)"),
             Self::Offer { restart } => write!(f, "Offer {{ restart: {restart} }}"),
             Self::AcceptOffer(_) => f.write_str("AcceptOffer(..)"),
             Self::AcceptAnswer(_) => f.write_str("AcceptAnswer(..)"),

@@ -1,10 +1,13 @@
 //! One peer connection from the point of view of its negotiation.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use eyeline_protocol::MemberId;
 use eyeline_protocol::inner::SessionId;
+
+use crate::assurance::Assurance;
 
 /// Candidates kept that came before the offer they belong to. More than any machine has; the oldest goes when full.
 const EARLY_CANDIDATES_MAX: usize = 64;
@@ -46,18 +49,38 @@ pub(crate) struct Session {
     pub(crate) answering: VecDeque<u32>,
     /// When its offerer last restarted ICE.
     pub(crate) restarted_at: Option<Instant>,
+    /// What ties the connection to the people.
+    pub(crate) assurance: Assurance,
 }
 
 impl Session {
     pub(crate) fn offerer(id: SessionId, invited: Vec<MemberId>) -> Self {
         let with = With::Invited(invited);
-        Self { id, role: Role::Offerer, with, epoch: 0, local_epoch: 0, answering: VecDeque::new(), restarted_at: None }
+        Self {
+            id,
+            role: Role::Offerer,
+            with,
+            epoch: 0,
+            local_epoch: 0,
+            answering: VecDeque::new(),
+            restarted_at: None,
+            assurance: Assurance::default(),
+        }
     }
 
     pub(crate) fn answerer(id: SessionId, epoch: u32, peer: MemberId) -> Self {
         let with = With::Peer(peer);
         let answering = VecDeque::from([epoch]);
-        Self { id, role: Role::Answerer, with, epoch, local_epoch: epoch, answering, restarted_at: None }
+        Self {
+            id,
+            role: Role::Answerer,
+            with,
+            epoch,
+            local_epoch: epoch,
+            answering,
+            restarted_at: None,
+            assurance: Assurance::default(),
+        }
     }
 
     /// A newer offer of this session is taken.
@@ -86,10 +109,15 @@ impl Session {
 }
 
 /// Candidates that overtook their offer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct EarlyCandidates(VecDeque<Early>);
 
-#[derive(Debug)]
+impl fmt::Debug for EarlyCandidates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EarlyCandidates({})", self.0.len())
+    }
+}
+
 struct Early {
     from: MemberId,
     session: SessionId,

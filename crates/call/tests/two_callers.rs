@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use eyeline_call::{EndReason, Input, State};
 
-use crate::rig::World;
+use crate::rig::{Who, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -131,7 +131,7 @@ fn a_crashed_caller_comes_back_by_the_link() {
     let mut world = connected(8);
     world.crash(1);
     world.run(SECOND);
-    world.add_caller();
+    world.add(Who::device(2));
     world.run(2 * SECOND);
     world.block_udp(&[0]);
     world.udp_up = true;

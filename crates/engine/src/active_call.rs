@@ -3,25 +3,31 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eyeline_call::{Call, CallConfig, Input, Output, RtcCommand, RtcInput, SocketCommand, SocketInput, State};
+use eyeline_call::{
+    Call, CallConfig, CodeOffer, ContactMessage, Input, LocalPeer, Output, RingOut, RingOutState, RtcCommand,
+    SocketCommand, SocketInput, State,
+};
 use eyeline_media::frame::{VideoCodec, VideoFrame};
 use eyeline_media::observer::MediaObserver;
 use eyeline_media::slot::LatestSlot;
 use eyeline_media::time::WallClock;
 use eyeline_media::units::Bitrate;
+use eyeline_people::{CallKind, Direction, Outcome};
 use eyeline_protocol::IceConfig;
 use eyeline_protocol::inner::SessionId;
 use eyeline_rtc::{IceServer, PathKind, PeerConfig, PeerEvent};
-use eyeline_seal::{Link, RoomKeys};
+use eyeline_seal::{DeviceId, Link, PeerCard, RingAnswer, RoomKeys};
 use tokio::sync::mpsc;
 
 use crate::actor::Note;
+use crate::contacts::Past;
 use crate::control::Control;
 use crate::devices::LocalMedia;
 use crate::figures::{Figures, FirstPicture};
+use crate::invitation::{Offering, Ringing};
 use crate::session::{PeerHandle, Session, SessionNote, SessionOutputs};
-use crate::socket::Socket;
-use crate::view::{Connection, EndReason, Path, Phase, Remote};
+use crate::view::{Connection, EndReason, Path, Phase, Remote, RemoteIdentity};
+use crate::wire::Wire;
 
 /// What sound, its packet headers and repair may take beside the picture.
 const SOUND_SHARE: Bitrate = Bitrate::from_kbps(64);
@@ -36,6 +42,19 @@ pub(crate) struct CallContext {
     pub(crate) clock: WallClock,
     pub(crate) codecs: Vec<VideoCodec>,
     pub(crate) max_bitrate: Bitrate,
+    pub(crate) local: LocalPeer,
+}
+
+/// What kind of call it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) direction: Direction,
+    pub(crate) kind: CallKind,
+    /// The only device it may be with, and what we call its owner.
+    pub(crate) with: Option<(DeviceId, String)>,
+    /// The user wants it already.
+    pub(crate) accepted: bool,
+    pub(crate) relay_only: bool,
 }
 
 /// A peer connection with what is known of its other end.
@@ -45,7 +64,8 @@ struct Running {
     first_picture: Arc<FirstPicture>,
     remote: Remote,
     path: Path,
-    control_open: bool,
+    /// The media gate is open.
+    open: bool,
     figures: Figures,
 }
 
@@ -53,45 +73,195 @@ struct Running {
 pub(crate) struct ActiveCall {
     call: Call,
     context: CallContext,
-    link: String,
-    websocket_url: String,
+    terms: Terms,
+    link: Link,
     /// The server is on this machine, so the other side may be too.
     loopback: bool,
     requested_at: Instant,
-    socket: Option<Socket>,
-    attempts: u64,
+    wire: Wire,
+    /// A code that leads here.
+    code: Option<Offering>,
+    /// The contact that is being rung to come here.
+    ring: Option<Ringing>,
+    /// What the other side wants of us as a person.
+    contact_messages: Vec<ContactMessage>,
+    /// A better reason for the end than the machine knows.
+    ended_for: Option<EndReason>,
     running: Option<Running>,
     /// Sessions that say goodbye.
     closing: Vec<Session>,
     since: Option<Instant>,
+    /// The device at the other end, once there was one.
+    met: Option<DeviceId>,
     remote_name: String,
 }
 
 impl ActiveCall {
-    pub(crate) fn new(link: &Link, random: [u8; 32], context: CallContext, media: &LocalMedia) -> Self {
+    pub(crate) fn new(link: &Link, random: [u8; 32], terms: Terms, context: CallContext, media: &LocalMedia) -> Self {
         let now = Instant::now();
-        let config = CallConfig { keys: RoomKeys::derive(link.secret()), random };
+        let config = CallConfig {
+            keys: RoomKeys::derive(link.secret()),
+            random,
+            local: context.local.clone(),
+            pinned: terms.with.as_ref().map(|(device, _)| *device),
+            accepted: terms.accepted,
+            relay_only: terms.relay_only,
+        };
         let mut active = Self {
-            call: Call::new(now, &config),
+            call: Call::new(now, config),
+            wire: Wire::new(link.websocket_url(), context.notes.clone()),
             context,
-            link: link.to_string(),
-            websocket_url: link.websocket_url(),
+            remote_name: terms.with.as_ref().map(|(_, name)| name.clone()).unwrap_or_default(),
+            terms,
+            link: link.clone(),
             loopback: matches!(link.server().host(), "localhost" | "127.0.0.1" | "[::1]" | "::1"),
             requested_at: now,
-            socket: None,
-            attempts: 0,
+            code: None,
+            ring: None,
+            contact_messages: Vec::new(),
+            ended_for: None,
             running: None,
             closing: Vec::new(),
             since: None,
-            remote_name: String::new(),
+            met: None,
         };
         active.drain(now, media);
         active
     }
 
-    /// Which connection attempt's notes are current.
-    pub(crate) fn socket_attempt(&self) -> u64 {
-        self.socket.as_ref().map_or(0, |socket| socket.attempt)
+    // ---- asking somebody in
+
+    /// Shows a code that leads here, or a new one.
+    pub(crate) fn offer_code(&mut self, now: Instant, random: [u8; 32]) {
+        self.withdraw_code(now);
+        let wire = Wire::new(self.link.websocket_url(), self.context.notes.clone());
+        self.code = Some(Offering::new(now, CodeOffer::new(now, self.link.clone(), random), wire));
+        self.terms.kind = CallKind::Code;
+    }
+
+    pub(crate) fn withdraw_code(&mut self, now: Instant) {
+        if let Some(mut code) = self.code.take() {
+            code.withdraw(now);
+        }
+    }
+
+    pub(crate) fn ring(&mut self, now: Instant, machine: RingOut, contact: String) {
+        let wire = Wire::new(self.link.websocket_url(), self.context.notes.clone());
+        self.ring = Some(Ringing::new(now, machine, wire, contact, self.remote_name.clone()));
+    }
+
+    /// Whom the invitations still matter to.
+    fn settle_invitations(&mut self, now: Instant, media: &LocalMedia) {
+        if !matches!(self.call.state(), State::Joining | State::Waiting) {
+            self.withdraw_code(now);
+        }
+        let Some(ring) = &mut self.ring else { return };
+        let reason = match ring.state() {
+            RingOutState::Answered(RingAnswer::Declined, _) => Some(EndReason::Declined),
+            RingOutState::Answered(RingAnswer::Busy, _) => Some(EndReason::Busy),
+            RingOutState::NoAnswer => Some(EndReason::NoAnswer),
+            RingOutState::NotReachable => Some(EndReason::NotReachable),
+            RingOutState::Unreachable => Some(EndReason::ServerUnreachable),
+            RingOutState::Calling | RingOutState::Ringing | RingOutState::Answered(RingAnswer::Accepted, _) => None,
+        };
+        if matches!(self.call.state(), State::InCall(_) | State::Ended(_)) {
+            ring.cancel(now);
+            self.ring = None;
+        } else if let Some(reason) = reason {
+            self.ring = None;
+            self.ended_for = Some(reason);
+            self.feed(now, Input::HangUp, media);
+        }
+    }
+
+    // ---- what belongs to it
+
+    /// Gives a note of a socket to whichever part it is for; false if to none.
+    pub(crate) fn handle_socket_note(&mut self, now: Instant, attempt: u64, input: SocketInput, media: &LocalMedia) {
+        if self.wire.is(attempt) {
+            self.feed(now, Input::Socket(input), media);
+        } else if let Some(code) = self.code.as_mut().filter(|code| code.owns(attempt)) {
+            code.handle_socket(now, input);
+        } else if let Some(ring) = self.ring.as_mut().filter(|ring| ring.owns(attempt)) {
+            ring.handle_socket(now, input);
+        }
+        self.settle_invitations(now, media);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, media: &LocalMedia) {
+        if let Some(code) = &mut self.code {
+            code.handle_timeout(now);
+        }
+        if let Some(ring) = &mut self.ring {
+            ring.handle_timeout(now);
+        }
+        self.feed(now, Input::Timeout, media);
+        self.settle_invitations(now, media);
+    }
+
+    pub(crate) fn accept(&mut self, now: Instant, media: &LocalMedia) {
+        self.requested_at = now;
+        self.feed(now, Input::Accept, media);
+    }
+
+    /// Who the other side is, once the call runs.
+    pub(crate) fn peer(&self) -> Option<&PeerCard> {
+        self.call.peer().filter(|_| self.in_call())
+    }
+
+    pub(crate) fn emoji(&self) -> Option<[u8; 5]> {
+        self.call.emoji()
+    }
+
+    pub(crate) fn take_contact_messages(&mut self) -> Vec<ContactMessage> {
+        std::mem::take(&mut self.contact_messages)
+    }
+
+    /// The device the call was meant for, or was with.
+    pub(crate) fn with_device(&self) -> Option<DeviceId> {
+        self.met.or(self.terms.with.as_ref().map(|(device, _)| *device))
+    }
+
+    pub(crate) fn in_call(&self) -> bool {
+        matches!(self.call.state(), State::InCall(_))
+    }
+
+    pub(crate) fn devices_wanted(&self) -> bool {
+        self.call.devices_wanted()
+    }
+
+    /// The call as it is remembered, if it is worth it: somebody was there, or was rung.
+    pub(crate) fn past(&self) -> Option<Past> {
+        let outcome = match (self.since, self.phase_reason()) {
+            (Some(_), _) => Outcome::Answered,
+            (None, _) if self.terms.kind != CallKind::Ring => return None,
+            (None, EndReason::Declined) => Outcome::Declined,
+            (None, EndReason::Busy) => Outcome::Busy,
+            (None, EndReason::HungUp | EndReason::NoAnswer) => Outcome::Cancelled,
+            (None, _) => Outcome::Failed,
+        };
+        Some(Past {
+            device: self.with_device(),
+            name: self.remote_name.clone(),
+            direction: self.terms.direction,
+            kind: self.terms.kind,
+            outcome,
+            started_ms: self.context.clock.unix_us(self.requested_at) / 1_000,
+            duration_ms: self.duration_ms(),
+        })
+    }
+
+    fn phase_reason(&self) -> EndReason {
+        match (self.ended_for, self.call.state()) {
+            (Some(reason), _) => reason,
+            (None, State::Ended(reason)) => end_reason(reason),
+            (None, _) => EndReason::HungUp,
+        }
+    }
+
+    fn duration_ms(&self) -> i64 {
+        let duration = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn is_current(&self, session: &SessionId) -> bool {
@@ -99,7 +269,9 @@ impl ActiveCall {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.call.poll_timeout()
+        let code = self.code.as_ref().and_then(Offering::poll_timeout);
+        let ring = self.ring.as_ref().and_then(Ringing::poll_timeout);
+        [self.call.poll_timeout(), code, ring].into_iter().flatten().min()
     }
 
     pub(crate) fn over(&self) -> bool {
@@ -111,8 +283,9 @@ impl ActiveCall {
         matches!(self.call.state(), State::Connecting | State::InCall(_))
     }
 
-    pub(crate) fn control_open(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.control_open)
+    /// Whether the other side may be told something about us.
+    pub(crate) fn media_open(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.open)
     }
 
     pub(crate) fn control(&self, message: Control) {
@@ -132,11 +305,6 @@ impl ActiveCall {
 
     /// Gives the machine an input and does what it asks for.
     pub(crate) fn feed(&mut self, now: Instant, input: Input, media: &LocalMedia) {
-        if let Input::Rtc { session, input: RtcInput::Connected } = &input
-            && self.is_current(session)
-        {
-            self.connected(media);
-        }
         self.call.handle(now, input);
         self.drain(now, media);
     }
@@ -146,6 +314,9 @@ impl ActiveCall {
             match output {
                 Output::Socket(command) => self.handle_socket(now, command),
                 Output::Rtc { session, command } => self.handle_rtc(session, command, media),
+                Output::OpenMedia { session } => self.open_media(&session, media),
+                Output::Contact(message) => self.contact_messages.push(message),
+                Output::Refused(refusal) => tracing::warn!(%refusal, "refused"),
                 Output::Changed => self.note_state(),
             }
         }
@@ -156,30 +327,19 @@ impl ActiveCall {
         tracing::info!(state = state_name(&state), "call");
         if let State::InCall(in_call) = state {
             self.since.get_or_insert(in_call.since);
+            self.met = self.call.peer().map(|peer| peer.device).or(self.met);
         }
     }
 
     fn handle_socket(&mut self, now: Instant, command: SocketCommand) {
-        match command {
-            SocketCommand::Connect => {
-                self.attempts += 1;
-                let (url, notes) = (self.websocket_url.clone(), self.context.notes.clone());
-                self.socket = Some(Socket::connect(url, self.attempts, notes));
-            }
-            SocketCommand::Send(frame) => {
-                let sent = self.socket.as_ref().is_some_and(|socket| socket.send(frame));
-                if !sent && self.socket.take().is_some() {
-                    self.call.handle(now, Input::Socket(SocketInput::Closed));
-                }
-            }
-            // The task sends what is queued and closes by itself.
-            SocketCommand::Close => drop(self.socket.take()),
+        if let Some(input) = self.wire.apply(command) {
+            self.call.handle(now, Input::Socket(input));
         }
     }
 
     fn handle_rtc(&mut self, id: SessionId, command: RtcCommand, media: &LocalMedia) {
         match command {
-            RtcCommand::Open { ice } => self.open_session(id, ice, media),
+            RtcCommand::Open { ice, relay_only } => self.open_session(id, ice, relay_only, media),
             RtcCommand::Close => {
                 if let Some(running) = self.running.take_if(|running| running.session.id == id) {
                     media.video.set_sending(false);
@@ -189,7 +349,8 @@ impl ActiveCall {
                     self.closing.push(running.session);
                 }
             }
-            other @ (RtcCommand::Offer { .. }
+            other @ (RtcCommand::Bind(_)
+            | RtcCommand::Offer { .. }
             | RtcCommand::AcceptOffer(_)
             | RtcCommand::AcceptAnswer(_)
             | RtcCommand::AddCandidate(_)) => {
@@ -200,11 +361,12 @@ impl ActiveCall {
         }
     }
 
-    fn open_session(&mut self, id: SessionId, ice: IceConfig, media: &LocalMedia) {
+    fn open_session(&mut self, id: SessionId, ice: IceConfig, relay_only: bool, media: &LocalMedia) {
         let defaults = PeerConfig::default();
         let server = IceServer { urls: ice.urls, username: ice.user, credential: ice.cred };
         let config = PeerConfig {
             ice_servers: if server.urls.is_empty() { Vec::new() } else { vec![server] },
+            relay_only,
             include_loopback: self.loopback,
             codecs: self.context.codecs.clone(),
             max_bitrate: total(self.context.max_bitrate),
@@ -220,11 +382,14 @@ impl ActiveCall {
         let (session, peer) = Session::open(id, config, outputs, self.context.notes.clone());
         let remote = Remote { microphone_on: true, camera_on: true, ..Remote::default() };
         let (path, figures) = (Path::Unknown, Figures::default());
-        self.running = Some(Running { session, peer, first_picture, remote, path, control_open: false, figures });
+        self.running = Some(Running { session, peer, first_picture, remote, path, open: false, figures });
     }
 
-    fn connected(&mut self, media: &LocalMedia) {
-        let Some(running) = &self.running else { return };
+    /// The media gate opened: picture and sound flow from now on.
+    fn open_media(&mut self, id: &SessionId, media: &LocalMedia) {
+        let Some(running) = self.running.as_mut().filter(|running| running.session.id == *id) else { return };
+        running.open = true;
+        running.session.open_media();
         if let Some(peer) = running.peer.get() {
             media.route.connect(peer);
             media.video.set_bitrate(video_share(peer.target_bitrate()));
@@ -238,7 +403,8 @@ impl ActiveCall {
         let Some(running) = &mut self.running else { return };
         match note {
             SessionNote::Call(_) => {}
-            SessionNote::ControlOpen => running.control_open = true,
+            // The channel is part of what the machine is told.
+            SessionNote::ControlOpen => {}
             SessionNote::RemoteState { name, microphone_on, camera_on } => {
                 self.remote_name.clone_from(&name);
                 running.remote = Remote { name, microphone_on, camera_on, ..running.remote.clone() };
@@ -275,11 +441,16 @@ impl ActiveCall {
     }
 
     /// The call as the user sees it.
-    pub(crate) fn phase(&self) -> Phase {
-        let link = self.link.clone();
+    pub(crate) fn phase(&self, identity: RemoteIdentity) -> Phase {
+        let link = self.link.to_string();
         match (self.call.state(), &self.running) {
-            (State::Joining, _) => Phase::Joining { link },
-            (State::Waiting, _) => Phase::Waiting { link },
+            (State::Ringing, _) => Phase::Idle,
+            (State::Joining, _) if self.ring.is_none() => Phase::Joining { link },
+            (State::Joining | State::Waiting, _) => Phase::Waiting {
+                link,
+                code: self.code.as_ref().map(|code| code.shown(&self.context.clock)),
+                ringing: self.ring.as_ref().map(Ringing::shown),
+            },
             (State::Connecting, _) | (State::InCall(_), None) => Phase::Connecting { link },
             (State::InCall(in_call), Some(running)) => Phase::InCall {
                 link,
@@ -291,17 +462,17 @@ impl ActiveCall {
                 path: running.path,
                 signaling: self.call.signaling_online(),
                 remote: running.remote.clone(),
+                identity,
+                relay_only: self.terms.relay_only,
                 stats: Box::new(running.figures.stats().clone()),
             },
-            (State::Ended(reason), _) => {
-                let duration = self.since.map_or(Duration::ZERO, |since| since.elapsed());
-                Phase::Ended {
-                    reason: end_reason(reason),
-                    duration_ms: i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
-                    remote_name: self.remote_name.clone(),
-                    link,
-                }
-            }
+            (State::Ended(_), _) => Phase::Ended {
+                reason: self.phase_reason(),
+                duration_ms: self.duration_ms(),
+                remote_name: self.remote_name.clone(),
+                // A ring's room is for that ring only.
+                link: if self.terms.kind == CallKind::Ring { String::new() } else { link },
+            },
         }
     }
 
@@ -311,8 +482,9 @@ impl ActiveCall {
             self.call.handle(Instant::now(), Input::HangUp);
             while let Some(output) = self.call.poll_output() {
                 match output {
-                    Output::Socket(SocketCommand::Send(frame)) => {
-                        let _socket_may_be_gone = self.socket.as_ref().is_some_and(|socket| socket.send(frame));
+                    Output::Socket(command @ SocketCommand::Send(_)) => {
+                        // A socket that is gone is what we want anyway.
+                        let _closed = self.wire.apply(command);
                     }
                     Output::Rtc { command: RtcCommand::Close, .. } => {
                         if let Some(running) = self.running.take() {
@@ -320,14 +492,22 @@ impl ActiveCall {
                             self.closing.push(running.session);
                         }
                     }
-                    Output::Socket(_) | Output::Rtc { .. } | Output::Changed => {}
+                    Output::Socket(_)
+                    | Output::Rtc { .. }
+                    | Output::OpenMedia { .. }
+                    | Output::Contact(_)
+                    | Output::Refused(_)
+                    | Output::Changed => {}
                 }
             }
         }
+        let now = Instant::now();
+        self.withdraw_code(now);
+        if let Some(mut ring) = self.ring.take() {
+            ring.cancel(now);
+        }
         let goodbyes = async {
-            if let Some(socket) = self.socket.take() {
-                socket.close().await;
-            }
+            self.wire.finish().await;
             for session in self.closing.drain(..) {
                 // A task that panicked has nothing left to say.
                 let _ended = session.task.await;
@@ -341,6 +521,7 @@ impl ActiveCall {
 
 fn state_name(state: &State) -> &'static str {
     match state {
+        State::Ringing => "ringing",
         State::Joining => "joining",
         State::Waiting => "waiting",
         State::Connecting => "connecting",
@@ -370,6 +551,9 @@ fn end_reason(reason: eyeline_call::EndReason) -> EndReason {
         eyeline_call::EndReason::RoomFull => EndReason::RoomFull,
         eyeline_call::EndReason::NoPath => EndReason::NoPath,
         eyeline_call::EndReason::Incompatible => EndReason::Incompatible,
+        eyeline_call::EndReason::Tampered => EndReason::Tampered,
+        eyeline_call::EndReason::KeyChanged => EndReason::KeyChanged,
+        eyeline_call::EndReason::NoRelay => EndReason::NoRelay,
         eyeline_call::EndReason::Internal => EndReason::Internal,
     }
 }

@@ -2,17 +2,22 @@
 //!
 //! A peer without the channel (a plain browser page) is taken to send picture and sound and to have no name.
 
+use eyeline_protocol::inner::Bytes32;
+use eyeline_seal::clean_name;
 use serde::{Deserialize, Serialize};
 
 /// Longest message we read, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 * 1024;
-/// Longest name we show, in characters.
-const NAME_CHARS_MAX: usize = 64;
 
 /// A message. Times are unix microseconds on the clock of whoever wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Control {
+    /// The sender's proof that it means this connection; the first message, before which no other counts.
+    Bind {
+        /// HMAC-SHA256 over role and fingerprints (`docs/protocol.md`).
+        proof: Bytes32,
+    },
     /// What the sender shows of itself; sent when the channel opens and on every change.
     State {
         /// The name it gives itself.
@@ -59,19 +64,13 @@ impl Control {
         }
         match serde_json::from_slice(bytes).ok()? {
             Self::State { name, microphone_on, camera_on } => {
-                Some(Self::State { name: shown_name(&name), microphone_on, camera_on })
+                Some(Self::State { name: clean_name(&name), microphone_on, camera_on })
             }
-            other @ (Self::Ping { .. } | Self::Pong { .. } | Self::Timing { .. } | Self::Bye) => Some(other),
+            other @ (Self::Bind { .. } | Self::Ping { .. } | Self::Pong { .. } | Self::Timing { .. } | Self::Bye) => {
+                Some(other)
+            }
         }
     }
-}
-
-/// A name without control or direction-changing characters, blanks around it or undue length.
-pub(crate) fn shown_name(name: &str) -> String {
-    let odd = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    name.chars().filter(|c| !odd(*c)).collect::<String>().trim().chars().take(NAME_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -86,7 +85,7 @@ mod tests {
         assert_eq!(Control::decode(&vec![b' '; MESSAGE_BYTES_MAX + 1]), None);
         let state = |name: &str| Control::State { name: name.into(), microphone_on: true, camera_on: false };
         let long = "x".repeat(200);
-        assert_eq!(Control::decode(&state(" A\u{202e}d\na ").encode()), Some(state("Ada")));
-        assert_eq!(Control::decode(&state(&long).encode()), Some(state(&long[..NAME_CHARS_MAX])));
+        assert_eq!(Control::decode(&state(" A\u{202e}da ").encode()), Some(state("Ada")));
+        assert_eq!(Control::decode(&state(&long).encode()), Some(state(&long[..eyeline_seal::NAME_CHARS_MAX])));
     }
 }

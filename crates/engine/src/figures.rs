@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use eyeline_media::audio::JitterStats;
 use eyeline_media::frame::VideoFrame;
 use eyeline_media::observer::MediaObserver;
-use eyeline_media::video::SenderStats;
+use eyeline_media::video::{QualityLimitation, SenderStats};
 
 use crate::session::SessionStats;
 use crate::view::CallStats;
@@ -91,6 +91,7 @@ fn figures(last: &Counters, now: &SessionStats, sender: &SenderStats, first_pict
         received_height: now.video.height,
         sent_width: sender.width,
         sent_height: sender.height,
+        sent_limited_by: limitation(sender.limited_by).into(),
         encode_ms: ms(sender.encode_avg),
         decode_ms: ms(now.video.decode_avg),
         codec: if sending { sender.codec.name().into() } else { String::new() },
@@ -104,6 +105,15 @@ fn figures(last: &Counters, now: &SessionStats, sender: &SenderStats, first_pict
         concealed: if played > 0.0 { (concealed / played).min(1.0) } else { 0.0 },
         freezes: u32::try_from(now.video.freezes).unwrap_or(u32::MAX),
         pictures_shown: u32::try_from(now.video.shown).unwrap_or(u32::MAX),
+    }
+}
+
+/// The name webrtc-stats gives it.
+fn limitation(reason: QualityLimitation) -> &'static str {
+    match reason {
+        QualityLimitation::None => "none",
+        QualityLimitation::Cpu => "cpu",
+        QualityLimitation::Bandwidth => "bandwidth",
     }
 }
 

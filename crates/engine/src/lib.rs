@@ -7,24 +7,33 @@ mod active_call;
 mod actor;
 mod clock;
 mod command;
+mod contacts;
 mod control;
 mod devices;
 mod figures;
+mod inlet;
+mod invitation;
 mod network;
+
+mod reaching;
 pub mod report;
 mod session;
 mod socket;
 pub mod view;
+mod wire;
 
 use std::sync::Arc;
 
 use eyeline_media::frame::{VideoCodec, VideoFrame};
 use eyeline_media::observer::{MediaObserver, Unobserved};
 use eyeline_media::slot::LatestSlot;
+use eyeline_people::People;
+use eyeline_seal::{Client, Identity};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::actor::{Actor, CODECS, NOTES, Published};
-pub use crate::command::Command;
+pub use crate::actor::EngineError;
+use crate::actor::{Actor, CODECS, NOTES, Published, Question};
+pub use crate::command::{Command, ContactChange};
 pub use crate::devices::LocalMediaError;
 use crate::view::{Levels, Snapshot};
 
@@ -47,6 +56,18 @@ pub struct EngineConfig {
     pub codecs: Vec<VideoCodec>,
     /// Sees frames and sound at the machine's edges.
     pub observer: Arc<dyn MediaObserver>,
+    /// Our keys; new ones for this run if there are none.
+    pub identity: Option<Arc<Identity>>,
+    /// Contacts and past calls; kept in memory if there is no store.
+    pub people: Option<People>,
+    /// What kind of program we are, for the other side's display.
+    pub client: Client,
+    /// As for [`Command::SetHomeServer`].
+    pub home_server: Option<String>,
+    /// As for [`Command::SetDoNotDisturb`].
+    pub do_not_disturb: bool,
+    /// As for [`Command::SetRelayOnly`].
+    pub relay_only: bool,
 }
 
 impl Default for EngineConfig {
@@ -59,6 +80,12 @@ impl Default for EngineConfig {
             video_quality: view::VideoQuality::default(),
             codecs: CODECS.to_vec(),
             observer: Arc::new(Unobserved),
+            identity: None,
+            people: None,
+            client: Client::Other,
+            home_server: None,
+            do_not_disturb: false,
+            relay_only: false,
         }
     }
 }
@@ -70,28 +97,28 @@ impl Engine {
     /// Starts an engine on the current tokio runtime. No device is opened before a preview or a call is asked for.
     ///
     /// # Errors
-    /// A codec or a thread could not be made.
+    /// [`EngineError`] as its variants say.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn spawn(config: EngineConfig) -> Result<EngineHandle, LocalMediaError> {
+    pub fn spawn(config: EngineConfig) -> Result<EngineHandle, EngineError> {
         // Another part of the program may have chosen a provider already, which is as good.
         let _already_chosen = rustls::crypto::ring::default_provider().install_default();
         let slots = Slots { remote: Arc::default(), self_view: Arc::default() };
         let (commands, command_inbox) = mpsc::channel(COMMANDS);
         let (notes, note_inbox) = mpsc::channel(NOTES);
-        let (stop, stop_inbox) = mpsc::channel(1);
+        let (questions, question_inbox) = mpsc::channel(1);
         let (snapshots, _) = watch::channel(Arc::new(Snapshot::new(&config)));
         let (levels, _) = watch::channel(Levels::default());
         let handle = EngineHandle {
             commands,
-            stop,
+            questions,
             snapshots: snapshots.subscribe(),
             levels: levels.subscribe(),
             slots: slots.clone(),
         };
         let actor = Actor::new(config, slots, notes, Published { snapshots, levels })?;
-        tokio::spawn(actor.run(command_inbox, note_inbox, stop_inbox));
+        tokio::spawn(actor.run(command_inbox, note_inbox, question_inbox));
         Ok(handle)
     }
 }
@@ -123,7 +150,7 @@ pub struct EngineHandle {
     commands: mpsc::Sender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     levels: watch::Receiver<Levels>,
-    stop: mpsc::Sender<oneshot::Sender<()>>,
+    questions: mpsc::Sender<Question>,
     slots: Slots,
 }
 
@@ -139,10 +166,20 @@ impl EngineHandle {
     /// Hangs up, says goodbye to the other side and to the server, and ends the engine. Takes two seconds at most.
     pub async fn shut_down(&self) {
         let (done, when_done) = oneshot::channel();
-        if self.stop.send(done).await.is_ok() {
+        if self.questions.send(Question::Stop(done)).await.is_ok() {
             // An engine that ended meanwhile is what was asked for.
             let _ended = when_done.await;
         }
+    }
+
+    /// Everything that is known about people, for the user to keep: no private keys, nothing that lets somebody ring.
+    ///
+    /// # Errors
+    /// [`EngineGone`] when the engine has stopped.
+    pub async fn export_people(&self) -> Result<serde_json::Value, EngineGone> {
+        let (answer, when_answered) = oneshot::channel();
+        self.questions.send(Question::Export(answer)).await.map_err(|_| EngineGone)?;
+        when_answered.await.map_err(|_| EngineGone)
     }
 
     /// The newest snapshot and every later one.

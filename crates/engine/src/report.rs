@@ -86,7 +86,11 @@ fn line<'a>(phase: &'a Phase, local: &'a Local, levels: Levels, unix_us: i64) ->
         levels,
     };
     match phase {
-        Phase::Idle | Phase::Joining { .. } | Phase::Waiting { .. } | Phase::Connecting { .. } => {}
+        Phase::Idle
+        | Phase::Claiming { .. }
+        | Phase::Joining { .. }
+        | Phase::Waiting { .. }
+        | Phase::Connecting { .. } => {}
         Phase::InCall { connection, path, signaling, remote, stats, .. } => {
             line.connection = Some(*connection);
             line.path = Some(*path);

@@ -11,13 +11,14 @@ use eyeline_media::observer::MediaObserver;
 use eyeline_media::slot::LatestSlot;
 use eyeline_media::time::{RemoteClock, WallClock};
 use eyeline_media::video::{ReceiverStats, VideoReceiver};
-use eyeline_protocol::inner::SessionId;
+use eyeline_protocol::inner::{Bytes32, SessionId};
 use eyeline_rtc::{Peer, PeerConfig, PeerEvent, PeerEvents, PeerSinks, PeerState, PeerStats};
 use tokio::sync::mpsc;
 
 use crate::actor::Note;
 use crate::clock::ClockOffset;
 use crate::control::Control;
+use crate::inlet::Inlet;
 
 /// Commands waiting for a session's task. Candidates come by the dozen; one more than this is dropped and logged, and
 /// the next ICE restart makes up for it.
@@ -55,6 +56,7 @@ enum Request {
     Rtc(RtcCommand),
     Control(Control),
     PauseVideo(bool),
+    OpenMedia,
 }
 
 /// Where received media goes.
@@ -102,6 +104,11 @@ impl Session {
         self.request(Request::PauseVideo(paused));
     }
 
+    /// Lets received picture and sound through, also what came so far.
+    pub(crate) fn open_media(&self) {
+        self.request(Request::OpenMedia);
+    }
+
     fn request(&self, request: Request) {
         if self.requests.try_send(request).is_err() {
             tracing::warn!(session = ?self.id, "session takes no more requests");
@@ -132,6 +139,7 @@ struct Run {
     /// The other side's newest tie of RTP time to its clock.
     timing: Option<(u32, i64)>,
     control_open: bool,
+    media: Arc<Inlet>,
 }
 
 async fn run(
@@ -150,10 +158,11 @@ async fn run(
         }
     };
     let video = Arc::new(VideoReceiver::start(outputs.display, remote_clock.clone(), outputs.observer, need_keyframe));
-    let (to_video, to_audio) = (video.clone(), outputs.audio.clone());
+    let media = Arc::new(Inlet::new(video.clone(), outputs.audio.clone()));
+    let (for_video, for_audio) = (media.clone(), media.clone());
     let sinks = PeerSinks {
-        video: Box::new(move |frame| to_video.push(frame)),
-        audio: Box::new(move |packet| to_audio.push(packet)),
+        video: Box::new(move |frame| for_video.video(frame)),
+        audio: Box::new(move |packet| for_audio.audio(packet)),
     };
     let note = |note| Note::Session { session: id.clone(), note };
     let (peer, mut events) = match Peer::new(config, sinks).await {
@@ -177,6 +186,7 @@ async fn run(
         offset: ClockOffset::default(),
         timing: None,
         control_open: false,
+        media,
     };
     run.work(&mut inbox, &mut events).await;
     run.peer.close().await;
@@ -200,6 +210,7 @@ impl Run {
                     Some(Request::Rtc(command)) => self.handle_command(command).await,
                     Some(Request::Control(message)) => self.send_control(&message).await,
                     Some(Request::PauseVideo(paused)) => self.video.set_paused(paused),
+                    Some(Request::OpenMedia) => self.media.open(),
                     None => return,
                 },
                 event = events.recv() => match event {
@@ -220,6 +231,7 @@ impl Run {
     async fn handle_command(&mut self, command: RtcCommand) {
         let done = match command {
             RtcCommand::Open { .. } | RtcCommand::Close => return,
+            RtcCommand::Bind(proof) => return self.send_control(&Control::Bind { proof: Bytes32(proof) }).await,
             RtcCommand::Offer { restart } => {
                 self.peer.create_offer(restart).await.map(|sdp| Some(RtcInput::Offer(sdp)))
             }
@@ -247,14 +259,17 @@ impl Run {
         let note = match event {
             PeerEvent::LocalCandidate(candidate) => SessionNote::Call(RtcInput::Candidate(candidate)),
             PeerEvent::CandidatesDone => SessionNote::Call(RtcInput::CandidatesDone),
-            PeerEvent::State(PeerState::Connected) => SessionNote::Call(RtcInput::Connected),
+            PeerEvent::State(PeerState::Connected) => {
+                let certificate = self.peer.remote_certificate().await;
+                SessionNote::Call(RtcInput::Connected { certificate })
+            }
             PeerEvent::State(PeerState::Disconnected) => SessionNote::Call(RtcInput::Disconnected),
             PeerEvent::State(PeerState::Failed) => SessionNote::Call(RtcInput::Failed),
             PeerEvent::State(PeerState::Connecting | PeerState::Closed) => return,
             PeerEvent::ControlOpen => {
                 self.control_open = true;
-                self.compare_clocks().await;
-                SessionNote::ControlOpen
+                self.tell(SessionNote::ControlOpen).await;
+                SessionNote::Call(RtcInput::ControlOpen)
             }
             PeerEvent::Control(bytes) => return self.handle_control(&bytes).await,
             other @ (PeerEvent::Path(_)
@@ -268,6 +283,9 @@ impl Run {
     async fn handle_control(&mut self, bytes: &[u8]) {
         let received_us = self.clock.unix_us(Instant::now());
         match Control::decode(bytes) {
+            Some(Control::Bind { proof }) => self.tell(SessionNote::Call(RtcInput::Bind(proof.0))).await,
+            // Until the gate is open nobody knows whose words these are.
+            Some(_) if !self.media.is_open() => tracing::debug!(session = ?self.id, "control message before the gate"),
             Some(Control::State { name, microphone_on, camera_on }) => {
                 self.tell(SessionNote::RemoteState { name, microphone_on, camera_on }).await;
             }
@@ -305,7 +323,7 @@ impl Run {
     }
 
     async fn tick(&mut self) {
-        if self.control_open {
+        if self.control_open && self.media.is_open() {
             self.compare_clocks().await;
         }
         let stats = SessionStats {

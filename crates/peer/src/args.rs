@@ -10,7 +10,7 @@ use eyeline_media::frame::VideoCodec;
 /// Makes or joins an Eyeline call without a window.
 #[derive(Debug, Parser)]
 #[command(name = "eyeline-peer", version)]
-#[command(group(ArgGroup::new("what").required(true).args(["host", "join", "list_devices"])))]
+#[command(group(ArgGroup::new("what").required(true).args(["host", "join", "join_code", "list_devices"])))]
 pub(crate) struct Args {
     /// Signaling server, for example http://192.168.1.20:7420
     #[arg(long, value_name = "URL")]
@@ -21,9 +21,22 @@ pub(crate) struct Args {
     /// Join the call of a link
     #[arg(long, value_name = "LINK")]
     pub(crate) join: Option<String>,
+    /// Join the call of a spoken code, for example 7-amber-violin, on --server
+    #[arg(long, value_name = "CODE", requires = "server")]
+    pub(crate) join_code: Option<String>,
+    /// With --host: print a code too, which can be said aloud
+    #[arg(long, requires = "host")]
+    pub(crate) code: bool,
+    /// Let the other side learn no address of this machine; needs a relay
+    #[arg(long)]
+    pub(crate) relay_only: bool,
     /// List cameras, microphones and speakers, one JSON line each
     #[arg(long)]
     pub(crate) list_devices: bool,
+    /// Keep our keys in this file, so that the other side knows us again; made if it is not there. New ones each time
+    /// otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
     /// Name the other side is shown
     #[arg(long, default_value = "eyeline-peer")]
     pub(crate) name: String,
@@ -83,9 +96,11 @@ pub(crate) struct LogArgs {
 impl Args {
     /// What is asked of the engine.
     pub(crate) fn call(&self) -> Command {
-        match &self.join {
-            Some(link) => Command::JoinCall { link: link.clone() },
-            None => Command::StartCall { server: self.server.clone().unwrap_or_default() },
+        let (server, relay_only) = (self.server.clone().unwrap_or_default(), self.relay_only);
+        match (&self.join, &self.join_code) {
+            (Some(link), _) => Command::JoinCall { link: link.clone(), relay_only },
+            (None, Some(code)) => Command::JoinByCode { server, code: code.clone(), relay_only },
+            (None, None) => Command::StartCall { server, code: self.code, relay_only },
         }
     }
 }

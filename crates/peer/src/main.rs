@@ -3,15 +3,17 @@
 mod args;
 mod logs;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Parser;
-use eyeline_engine::view::{EndReason, Phase, Snapshot};
-use eyeline_engine::{Command, Engine, EngineConfig, EngineGone, EngineHandle, LocalMediaError, report};
+use eyeline_engine::view::{CodeState, EndReason, Phase, Snapshot};
+use eyeline_engine::{Command, Engine, EngineConfig, EngineError, EngineGone, EngineHandle, report};
 use eyeline_media::audio::{list_microphones, list_speakers};
 use eyeline_media::video::list_cameras;
+use eyeline_seal::{Client, Identity};
 
 use crate::args::Args;
 use crate::logs::{EventLog, MediaLogs};
@@ -25,9 +27,11 @@ enum PeerError {
     #[error("{path}: {error}")]
     Log { path: String, error: std::io::Error },
     #[error(transparent)]
-    Media(#[from] LocalMediaError),
+    Engine(#[from] EngineError),
     #[error(transparent)]
-    Engine(#[from] EngineGone),
+    Gone(#[from] EngineGone),
+    #[error("{0}: {1}")]
+    Identity(String, String),
     #[error("runtime: {0}")]
     Runtime(std::io::Error),
     #[error("the call ended: {0}")]
@@ -87,6 +91,9 @@ async fn run(args: Args) -> Result<(), PeerError> {
         video_quality: args.quality.into(),
         codecs: args.codec.iter().map(|codec| (*codec).into()).collect(),
         observer: media_logs.clone(),
+        client: Client::Peer,
+        identity: identity(args.identity.as_deref())?,
+        ..EngineConfig::default()
     };
     let engine = Engine::spawn(config)?;
     if let Some(path) = &args.stats {
@@ -95,7 +102,7 @@ async fn run(args: Args) -> Result<(), PeerError> {
     if args.muted {
         engine.send(Command::SetMicrophone(false)).await?;
     }
-    events.write("call", if args.join.is_some() { "join" } else { "host" });
+    events.write("call", if args.host { "host" } else { "join" });
     engine.send(args.call()).await?;
     let outcome = follow(&engine, &args, &events).await;
     engine.shut_down().await;
@@ -104,6 +111,26 @@ async fn run(args: Args) -> Result<(), PeerError> {
     }
     media_logs.finish();
     outcome
+}
+
+/// The keys of a file; new ones are written there. `None` without a file.
+fn identity(path: Option<&std::path::Path>) -> Result<Option<Arc<Identity>>, PeerError> {
+    let Some(path) = path else { return Ok(None) };
+    let failed = |error: &dyn std::fmt::Display| PeerError::Identity(path.display().to_string(), error.to_string());
+    if path.exists() {
+        let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
+        return Identity::from_bytes(&bytes).map(|keys| Some(Arc::new(keys))).map_err(|error| failed(&error));
+    }
+    let mut random = [0; 64];
+    getrandom::fill(&mut random).map_err(|error| failed(&error))?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let keys = Identity::generate(random, now);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).and_then(|mut file| file.write_all(&keys.to_bytes())).map_err(|error| failed(&error))?;
+    Ok(Some(Arc::new(keys)))
 }
 
 /// Follows the call until it ends, the time is up, or a signal comes.
@@ -136,6 +163,8 @@ async fn follow(engine: &EngineHandle, args: &Args, events: &EventLog) -> Result
 struct Seen {
     phase: &'static str,
     link: bool,
+    code: Option<CodeState>,
+    sas: bool,
     failed_devices: Vec<String>,
 }
 
@@ -150,11 +179,23 @@ impl Seen {
             self.phase = state;
             events.write(state, "");
         }
-        if let Phase::Waiting { link } = &snapshot.phase
-            && args.join.is_none()
-            && !std::mem::replace(&mut self.link, true)
+        if let Phase::Waiting { link, code, .. } = &snapshot.phase
+            && args.host
         {
-            println!("{link}");
+            if !std::mem::replace(&mut self.link, true) {
+                println!("{link}");
+            }
+            if *code != self.code {
+                self.code.clone_from(code);
+                say_code(code.as_ref(), events);
+            }
+        }
+        if let Phase::InCall { identity, .. } = &snapshot.phase
+            && !identity.sas.is_empty()
+            && !std::mem::replace(&mut self.sas, true)
+        {
+            let names: Vec<&str> = identity.sas.iter().map(|emoji| emoji.name.as_str()).collect();
+            events.write("sas", &names.join(" "));
         }
         if let Some(problem) = self.device_problem(snapshot, events)
             && args.strict
@@ -165,6 +206,7 @@ impl Seen {
             Phase::Ended { reason: EndReason::HungUp | EndReason::RemoteHungUp, .. } => Some(Ok(())),
             Phase::Ended { reason, .. } => Some(Err(PeerError::Call(reason_words(*reason)))),
             Phase::Idle
+            | Phase::Claiming { .. }
             | Phase::Joining { .. }
             | Phase::Waiting { .. }
             | Phase::Connecting { .. }
@@ -194,6 +236,21 @@ impl Seen {
     }
 }
 
+/// Prints a code that can be said, and notes what became of it.
+fn say_code(code: Option<&CodeState>, events: &EventLog) {
+    match code {
+        Some(CodeState::Shown { code, wrong_tries, .. }) => {
+            println!("{code}");
+            events.write("code", &wrong_tries.to_string());
+        }
+        Some(CodeState::Taken) => events.write("code_taken", ""),
+        Some(CodeState::Burned { wrong_tries }) => events.write("code_burned", &wrong_tries.to_string()),
+        Some(CodeState::Expired) => events.write("code_expired", ""),
+        Some(CodeState::Unavailable) => events.write("code_unavailable", ""),
+        Some(CodeState::Asking) | None => {}
+    }
+}
+
 fn reason_words(reason: EndReason) -> &'static str {
     match reason {
         EndReason::HungUp => "we hung up",
@@ -205,6 +262,16 @@ fn reason_words(reason: EndReason) -> &'static str {
         EndReason::RoomFull => "two people are in this call already",
         EndReason::NoPath => "no path between the two machines was found",
         EndReason::Incompatible => "the other side cannot be understood",
+        EndReason::Tampered => "somebody on the way changes what the two sides say",
+        EndReason::KeyChanged => "the other side has another key than it should",
+        EndReason::NoRelay => "our address is to be hidden, and the server has no relay",
+        EndReason::BadCode => "this is not a code",
+        EndReason::UnknownCode => "nobody waits with this code",
+        EndReason::WrongCode => "the code was not right, and is used up now",
+        EndReason::Declined => "the other side declined",
+        EndReason::Busy => "the other side is in another call",
+        EndReason::NoAnswer => "nobody answered",
+        EndReason::NotReachable => "the contact cannot be reached",
         EndReason::Internal => "internal fault, see the log",
     }
 }

@@ -12,7 +12,7 @@ pub enum ErrorCode {
     UnknownType,
     /// Not JSON, or a field is missing or wrong; the message was ignored.
     Malformed,
-    /// A frame over 64 KiB (then the socket closes), a control message over 4 KiB or a body over its limit.
+    /// A frame over 64 KiB (then the socket closes), a control message over 4 KiB, a body or a list over its limit.
     TooLarge,
     /// A binary frame; the protocol is text. The socket closes.
     BinaryFrame,
@@ -26,12 +26,14 @@ pub enum ErrorCode {
     HelloExpected,
     /// A second `hello` on one socket; ignored.
     HelloRepeated,
-    /// No `join` within 10 s of `welcome`; the socket closes.
+    /// No `join`, nor anything else that gives the socket a place, within 10 s of `welcome`; the socket closes.
     JoinTimeout,
     /// `send` or `ack` before `joined`; ignored.
     NotJoined,
-    /// A second `join` on one socket; ignored.
+    /// The socket has a place already, and this asks for another; ignored.
     AlreadyJoined,
+    /// `inbox_open.proof` does not belong to the inbox; ignored.
+    BadProof,
     /// The room has as many members as it may; the socket stays open.
     RoomFull,
     /// The server has as many members as it may; try again after `retry_after_ms`.
@@ -52,7 +54,7 @@ pub enum ErrorCode {
 const OTHER_CHARS_MAX: usize = 64;
 
 impl ErrorCode {
-    const KNOWN: [(Self, &'static str); 18] = [
+    const KNOWN: [(Self, &'static str); 19] = [
         (Self::UnknownType, "unknown_type"),
         (Self::Malformed, "malformed"),
         (Self::TooLarge, "too_large"),
@@ -65,6 +67,7 @@ impl ErrorCode {
         (Self::JoinTimeout, "join_timeout"),
         (Self::NotJoined, "not_joined"),
         (Self::AlreadyJoined, "already_joined"),
+        (Self::BadProof, "bad_proof"),
         (Self::RoomFull, "room_full"),
         (Self::ServerFull, "server_full"),
         (Self::BadSequence, "bad_sequence"),
@@ -107,6 +110,7 @@ impl ErrorCode {
             | Self::HelloRepeated
             | Self::NotJoined
             | Self::AlreadyJoined
+            | Self::BadProof
             | Self::RoomFull
             | Self::ServerFull
             | Self::BadSequence

@@ -4,12 +4,17 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{IdError, check_opaque};
+use crate::{InboxId, RingToken};
 
 /// Longest session description we accept, in bytes. Ours are about 3 KiB, Chromium's about 8.
 pub const SDP_BYTES_MAX: usize = 32 * 1024;
+/// Longest server address of a contact we accept, in bytes.
+pub const SERVER_BYTES_MAX: usize = 256;
 /// Longest candidate we accept, in bytes of JSON.
 pub const CANDIDATE_BYTES_MAX: usize = 1024;
 
@@ -121,6 +126,86 @@ pub enum Inner {
         /// The session.
         session: SessionId,
     },
+    /// The offerer commits to its random value of the verification: SHA-256 over a label and the value.
+    SasCommit {
+        /// The session.
+        session: SessionId,
+        /// 32 bytes.
+        commitment: Bytes32,
+    },
+    /// The answerer's random value, once it has the commitment.
+    SasNonce {
+        /// The session.
+        session: SessionId,
+        /// 32 bytes.
+        nonce: Bytes32,
+    },
+    /// The offerer's random value, once it has the answerer's.
+    SasReveal {
+        /// The session.
+        session: SessionId,
+        /// 32 bytes.
+        nonce: Bytes32,
+    },
+    /// The sender would like to become a contact.
+    ContactRequest {
+        /// How to ring the sender.
+        card: ContactCard,
+    },
+    /// The sender agrees to a `contact_request`.
+    ContactAccept {
+        /// How to ring the sender.
+        card: ContactCard,
+    },
+    /// The sender does not agree to a `contact_request`.
+    ContactDecline,
+}
+
+/// 32 bytes, base64url in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Bytes32(pub [u8; 32]);
+
+impl fmt::Debug for Bytes32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bytes32(..)")
+    }
+}
+
+impl TryFrom<String> for Bytes32 {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        let mut bytes = [0; 32];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(32) => Ok(Self(bytes)),
+            _ => Err(IdError::Bytes { chars: 43 }),
+        }
+    }
+}
+
+impl From<Bytes32> for String {
+    fn from(bytes: Bytes32) -> Self {
+        URL_SAFE_NO_PAD.encode(bytes.0)
+    }
+}
+
+/// How a contact can ring the owner of this card.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactCard {
+    /// Base address of the owner's server, at most [`SERVER_BYTES_MAX`] bytes; empty if there is none.
+    #[serde(default)]
+    pub server: String,
+    /// The owner's inbox there.
+    pub inbox_id: InboxId,
+    /// What the inbox lets this contact in by.
+    pub ring_token: RingToken,
+}
+
+impl fmt::Debug for ContactCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContactCard(..)")
+    }
 }
 
 impl fmt::Debug for Inner {
@@ -134,6 +219,12 @@ impl fmt::Debug for Inner {
             Self::Moved { session, .. } => ("Moved", session),
             Self::Busy { session } => ("Busy", session),
             Self::Bye { session } => ("Bye", session),
+            Self::SasCommit { session, .. } => ("SasCommit", session),
+            Self::SasNonce { session, .. } => ("SasNonce", session),
+            Self::SasReveal { session, .. } => ("SasReveal", session),
+            Self::ContactRequest { .. } => return f.write_str("ContactRequest(..)"),
+            Self::ContactAccept { .. } => return f.write_str("ContactAccept(..)"),
+            Self::ContactDecline => return f.write_str("ContactDecline"),
         };
         // Descriptions and candidates carry addresses.
         write!(f, "{name}({session:?})")
@@ -146,8 +237,8 @@ pub enum InnerError {
     /// Not JSON of a known type.
     #[error("not a known message")]
     Malformed,
-    /// A description or candidate is longer than allowed.
-    #[error("a description or candidate is too long")]
+    /// A description, candidate or server address is longer than allowed.
+    #[error("a description, candidate or server address is too long")]
     TooLong,
 }
 
@@ -165,7 +256,12 @@ impl Inner {
             | Self::Restart { .. }
             | Self::Moved { .. }
             | Self::Busy { .. }
-            | Self::Bye { .. } => true,
+            | Self::Bye { .. }
+            | Self::SasCommit { .. }
+            | Self::SasNonce { .. }
+            | Self::SasReveal { .. }
+            | Self::ContactDecline => true,
+            Self::ContactRequest { card } | Self::ContactAccept { card } => card.server.len() <= SERVER_BYTES_MAX,
         };
         if fits { Ok(inner) } else { Err(InnerError::TooLong) }
     }

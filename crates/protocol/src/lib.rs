@@ -12,8 +12,8 @@ mod message;
 pub mod wire;
 
 pub use error_code::ErrorCode;
-pub use ids::{IdError, MemberId, ResumeToken, RoomId};
-pub use message::{ClientMessage, IceConfig, LeftReason, Limits, Resumed, ServerMessage};
+pub use ids::{IdError, InboxId, InboxSecret, MemberId, ResumeToken, RingId, RingRef, RingToken, RoomId, TokenHash};
+pub use message::{ClientMessage, Grant, IceConfig, LeftReason, Limits, Resumed, ServerMessage, Watched};
 
 /// The protocol's version, as `hello` carries it.
 pub const VERSION: u32 = 1;
@@ -23,3 +23,7 @@ pub const SUBPROTOCOL: &str = "eyeline.v1";
 pub const SOCKET_PATH: &str = "/ws";
 /// The path of an invitation link under the server's address.
 pub const LINK_PATH: &str = "/j";
+/// In `welcome.features`: the server has nameplates for spoken codes.
+pub const FEATURE_CODES: &str = "codes";
+/// In `welcome.features`: the server has inboxes, rings and presence.
+pub const FEATURE_INBOX: &str = "inbox";

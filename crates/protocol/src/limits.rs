@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The largest frame, and so the largest message, in bytes of JSON text.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
-/// The largest message that carries no body (everything but `send` and `from`), in bytes of JSON text.
+/// The largest message that carries neither a body nor a list, in bytes of JSON text.
 pub const CONTROL_BYTES_MAX: usize = 4 * 1024;
 /// The largest body, in characters of base64: 1 KiB under the frame, which leaves room for the rest of the message.
 pub const BODY_CHARS_MAX: usize = FRAME_BYTES_MAX - 1024;
@@ -24,8 +24,9 @@ pub const WRITE_STALL: Duration = Duration::from_secs(10);
 /// How long a member without a socket keeps its place.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(60);
 
-/// Frames waiting for one socket; one more closes the socket (the member stays and may resume).
-pub const OUTBOUND_FRAMES_MAX: usize = 128;
+/// Frames waiting for one socket; one more closes the socket (the member stays and may resume). More than twice
+/// [`WATCH_MAX`]: when a list is watched, all of it may be open, and is told at once.
+pub const OUTBOUND_FRAMES_MAX: usize = 640;
 /// Bytes waiting for one socket; more closes the socket (the member stays and may resume).
 pub const OUTBOUND_BYTES_MAX: usize = 256 * 1024;
 /// Messages to one member that it has not acknowledged; one more and the member is gone.
@@ -45,3 +46,33 @@ pub const CONNECTIONS_OPEN_MAX: u32 = 64;
 pub const ROOM_MEMBERS: usize = 8;
 /// The most members a room can be set up for.
 pub const ROOM_MEMBERS_MAX: usize = 16;
+
+/// How long a nameplate waits to be claimed.
+pub const CODE_TTL: Duration = Duration::from_secs(10 * 60);
+/// Nameplates that one connection may open, one after the other; one more fails.
+pub const CODES_PER_CONNECTION: u32 = 4;
+/// How long a nameplate that was claimed, given up or has expired is not given out again: whoever mistypes a code, or
+/// reads an old one, is not to meet somebody else.
+pub const NAMEPLATE_REST: Duration = Duration::from_secs(60);
+/// Claims that one address (IPv6: one /64) may make in vain per [`CLAIM_WINDOW`]. A claim is in vain until the one who
+/// opened the nameplate says otherwise.
+pub const CLAIMS_MAX: usize = 10;
+/// For how long a claim in vain counts.
+pub const CLAIM_WINDOW: Duration = Duration::from_secs(30 * 60);
+
+/// The largest body of a ring or of its answer, in characters of base64.
+pub const RING_BODY_CHARS_MAX: usize = 8 * 1024;
+/// How long a ring waits for its answer.
+pub const RING_TTL: Duration = Duration::from_secs(60);
+/// Rings per minute from one connection, which may also come at once; one more fails.
+pub const RINGS_PER_MIN: u32 = 6;
+/// Rings per minute to one inbox, which may also come at once; one more fails.
+pub const INBOX_RINGS_PER_MIN: u32 = 30;
+/// Rings of one inbox that wait for their answer at the same time; one more fails.
+pub const INBOX_RINGS_OPEN_MAX: usize = 8;
+/// Contacts that may ring one inbox; a longer list is refused as a whole.
+pub const INBOX_TOKENS_MAX: usize = 512;
+/// Inboxes that one connection watches; a longer list is refused as a whole.
+pub const WATCH_MAX: usize = 256;
+
+const _: () = assert!(OUTBOUND_FRAMES_MAX > 2 * WATCH_MAX);

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, MemberId, ResumeToken, RoomId, limits};
+use crate::{
+    ErrorCode, InboxId, InboxSecret, MemberId, ResumeToken, RingId, RingRef, RingToken, RoomId, TokenHash, limits,
+};
 
 /// What a client says to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +42,77 @@ pub enum ClientMessage {
         /// The highest that arrived.
         seq: u64,
     },
-    /// Leaves the room for good; the server closes the socket.
+    /// Asks for a nameplate and waits at it for one other: see [`ServerMessage::Code`].
+    CodeOpen,
+    /// Meets whoever waits at a nameplate. Each nameplate can be claimed once.
+    CodeClaim {
+        /// The number in front of the code.
+        nameplate: u32,
+    },
+    /// Leaves the nameplate, or whom one met there. The socket may then open or claim another, or join a room.
+    CodeClose {
+        /// Said by the one who opened it: the other knew the code. Then the claim does not count against its address.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        met: bool,
+    },
+    /// Opens one's inbox, or replaces the list of who may ring it.
+    InboxOpen {
+        /// Which one.
+        inbox_id: InboxId,
+        /// That it is one's own.
+        proof: InboxSecret,
+        /// Who may ring, at most [`limits::INBOX_TOKENS_MAX`].
+        tokens: Vec<Grant>,
+    },
+    /// Rings an inbox.
+    Ring {
+        /// The caller's name for it.
+        ring_id: RingId,
+        /// Whose inbox.
+        inbox_id: InboxId,
+        /// What its owner gave the caller.
+        token: RingToken,
+        /// Opaque, base64, at most [`limits::RING_BODY_CHARS_MAX`] characters.
+        body: String,
+    },
+    /// Answers a ring, which ends it.
+    RingReply {
+        /// Which one.
+        ring_ref: RingRef,
+        /// Opaque, base64, at most [`limits::RING_BODY_CHARS_MAX`] characters.
+        body: String,
+    },
+    /// Takes a ring back.
+    RingCancel {
+        /// Which one.
+        ring_id: RingId,
+    },
+    /// Whose presence to be told of; replaces the list.
+    Watch {
+        /// At most [`limits::WATCH_MAX`].
+        contacts: Vec<Watched>,
+    },
+    /// Leaves the room, the nameplate or the inbox for good; the server closes the socket.
     Bye,
+}
+
+/// What one contact may do at an inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Of the contact's token, which lets it ring.
+    pub hash: TokenHash,
+    /// Whether it is also told when the inbox is open.
+    #[serde(default)]
+    pub presence: bool,
+}
+
+/// An inbox to be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Whose.
+    pub inbox_id: InboxId,
+    /// What its owner gave the watcher.
+    pub token: RingToken,
 }
 
 /// What the server says to a client.
@@ -104,6 +175,63 @@ pub enum ServerMessage {
         id: MemberId,
         /// How.
         reason: LeftReason,
+    },
+    /// The answer to `code_open`; also told after a resume while nobody has claimed it.
+    Code {
+        /// The number to put in front of the code.
+        nameplate: u32,
+        /// Seconds for which it can be claimed, from now.
+        ttl_s: u32,
+    },
+    /// Two met at a nameplate, which is used up: both are told, and again after a resume.
+    CodeClaimed {
+        /// This client.
+        me: MemberId,
+        /// The other.
+        peer: MemberId,
+    },
+    /// To a claimer: nobody waits there, or too many claims failed. To who opened it: nobody came in time. The socket is
+    /// in no place then.
+    CodeFailed,
+    /// The inbox is open, with the list as given.
+    InboxOpened,
+    /// Another socket opened this inbox; this one closes.
+    InboxTaken,
+    /// Someone rings. Comes again, with the same `ring_ref`, when an inbox is opened anew while it rings.
+    Ring {
+        /// The server's name for it.
+        ring_ref: RingRef,
+        /// As the caller sealed it.
+        body: String,
+    },
+    /// The ring reached an open inbox.
+    Ringing {
+        /// Which one.
+        ring_id: RingId,
+    },
+    /// The ring is over without an answer, for whatever reason.
+    RingFailed {
+        /// Which one.
+        ring_id: RingId,
+    },
+    /// The answer to a ring, which is over.
+    RingReply {
+        /// Which one.
+        ring_id: RingId,
+        /// As the one who was rung sealed it.
+        body: String,
+    },
+    /// The caller took its ring back or is gone, or the time is over.
+    RingCancelled {
+        /// Which one.
+        ring_ref: RingRef,
+    },
+    /// A watched inbox was opened or closed.
+    Presence {
+        /// Whose.
+        inbox_id: InboxId,
+        /// Whether it is open now.
+        online: bool,
     },
     /// The server is about to close; try again after the time given.
     GoingAway {

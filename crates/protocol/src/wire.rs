@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::limits::{BODY_CHARS_MAX, CONTROL_BYTES_MAX, FRAME_BYTES_MAX};
+use crate::limits::{
+    BODY_CHARS_MAX, CONTROL_BYTES_MAX, FRAME_BYTES_MAX, INBOX_TOKENS_MAX, RING_BODY_CHARS_MAX, WATCH_MAX,
+};
 use crate::{ClientMessage, ErrorCode, ServerMessage};
 
 /// Why a frame is not a message.
@@ -18,11 +20,20 @@ pub enum DecodeError {
     /// Not a JSON object with a `type`, or a field is missing or wrong.
     #[error("malformed message")]
     Malformed,
-    /// Over [`FRAME_BYTES_MAX`], or over [`CONTROL_BYTES_MAX`] without a body, or the body over [`BODY_CHARS_MAX`].
+    /// Over [`FRAME_BYTES_MAX`], or over [`CONTROL_BYTES_MAX`] without a body or list, or the body over
+    /// [`BODY_CHARS_MAX`] or [`RING_BODY_CHARS_MAX`].
     #[error("message of {bytes} bytes, at most {max} allowed")]
     TooLarge {
         /// Its size.
         bytes: usize,
+        /// What is allowed.
+        max: usize,
+    },
+    /// A list over [`INBOX_TOKENS_MAX`] or [`WATCH_MAX`].
+    #[error("a list of {entries} entries, at most {max} allowed")]
+    TooMany {
+        /// Its length.
+        entries: usize,
         /// What is allowed.
         max: usize,
     },
@@ -35,7 +46,7 @@ impl DecodeError {
         match self {
             Self::UnknownType(_) => ErrorCode::UnknownType,
             Self::Malformed => ErrorCode::Malformed,
-            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::TooLarge { .. } | Self::TooMany { .. } => ErrorCode::TooLarge,
         }
     }
 }
@@ -43,18 +54,66 @@ impl DecodeError {
 /// The most characters of an unknown type that an error repeats.
 const TYPE_CHARS_MAX: usize = 32;
 
-const CLIENT_TYPES: [&str; 5] = ["hello", "join", "send", "ack", "bye"];
-const SERVER_TYPES: [&str; 8] =
-    ["welcome", "joined", "peer_joined", "from", "undeliverable", "peer_left", "going_away", "error"];
+const CLIENT_TYPES: [&str; 13] = [
+    "hello",
+    "join",
+    "send",
+    "ack",
+    "code_open",
+    "code_claim",
+    "code_close",
+    "inbox_open",
+    "ring",
+    "ring_reply",
+    "ring_cancel",
+    "watch",
+    "bye",
+];
+const SERVER_TYPES: [&str; 19] = [
+    "welcome",
+    "joined",
+    "peer_joined",
+    "from",
+    "undeliverable",
+    "peer_left",
+    "code",
+    "code_claimed",
+    "code_failed",
+    "inbox_opened",
+    "inbox_taken",
+    "ring",
+    "ringing",
+    "ring_failed",
+    "ring_reply",
+    "ring_cancelled",
+    "presence",
+    "going_away",
+    "error",
+];
+/// Those that carry a body or a list, and may so be as large as a frame.
+const LARGE_TYPES: [&str; 6] = ["send", "from", "ring", "ring_reply", "inbox_open", "watch"];
 
 /// Reads a client's message. Fields that are not known are ignored.
 ///
 /// # Errors
 /// [`DecodeError`] as its variants say.
 pub fn decode_client(text: &str) -> Result<ClientMessage, DecodeError> {
-    let message = decode(text, &CLIENT_TYPES, "send")?;
-    if let ClientMessage::Send { body, .. } = &message {
-        check_body(body)?;
+    let message = decode(text, &CLIENT_TYPES)?;
+    match &message {
+        ClientMessage::Send { body, .. } => check_body(body, BODY_CHARS_MAX)?,
+        ClientMessage::Ring { body, .. } | ClientMessage::RingReply { body, .. } => {
+            check_body(body, RING_BODY_CHARS_MAX)?;
+        }
+        ClientMessage::InboxOpen { tokens, .. } => check_list(tokens.len(), INBOX_TOKENS_MAX)?,
+        ClientMessage::Watch { contacts } => check_list(contacts.len(), WATCH_MAX)?,
+        ClientMessage::Hello { .. }
+        | ClientMessage::Join { .. }
+        | ClientMessage::Ack { .. }
+        | ClientMessage::CodeOpen
+        | ClientMessage::CodeClaim { .. }
+        | ClientMessage::CodeClose { .. }
+        | ClientMessage::RingCancel { .. }
+        | ClientMessage::Bye => {}
     }
     Ok(message)
 }
@@ -64,9 +123,28 @@ pub fn decode_client(text: &str) -> Result<ClientMessage, DecodeError> {
 /// # Errors
 /// [`DecodeError`] as its variants say.
 pub fn decode_server(text: &str) -> Result<ServerMessage, DecodeError> {
-    let message = decode(text, &SERVER_TYPES, "from")?;
-    if let ServerMessage::From { body, .. } = &message {
-        check_body(body)?;
+    let message = decode(text, &SERVER_TYPES)?;
+    match &message {
+        ServerMessage::From { body, .. } => check_body(body, BODY_CHARS_MAX)?,
+        ServerMessage::Ring { body, .. } | ServerMessage::RingReply { body, .. } => {
+            check_body(body, RING_BODY_CHARS_MAX)?;
+        }
+        ServerMessage::Welcome { .. }
+        | ServerMessage::Joined { .. }
+        | ServerMessage::PeerJoined { .. }
+        | ServerMessage::Undeliverable { .. }
+        | ServerMessage::PeerLeft { .. }
+        | ServerMessage::Code { .. }
+        | ServerMessage::CodeClaimed { .. }
+        | ServerMessage::CodeFailed
+        | ServerMessage::InboxOpened
+        | ServerMessage::InboxTaken
+        | ServerMessage::Ringing { .. }
+        | ServerMessage::RingFailed { .. }
+        | ServerMessage::RingCancelled { .. }
+        | ServerMessage::Presence { .. }
+        | ServerMessage::GoingAway { .. }
+        | ServerMessage::Error { .. } => {}
     }
     Ok(message)
 }
@@ -95,13 +173,13 @@ struct Tag<'a> {
     kind: Cow<'a, str>,
 }
 
-fn decode<M: DeserializeOwned>(text: &str, known: &[&str], with_body: &str) -> Result<M, DecodeError> {
+fn decode<M: DeserializeOwned>(text: &str, known: &[&str]) -> Result<M, DecodeError> {
     check_size(text.len(), FRAME_BYTES_MAX)?;
     let tag: Tag = serde_json::from_str(text).map_err(|_| DecodeError::Malformed)?;
     if !known.contains(&tag.kind.as_ref()) {
         return Err(DecodeError::UnknownType(tag.kind.chars().take(TYPE_CHARS_MAX).collect()));
     }
-    if tag.kind != with_body {
+    if !LARGE_TYPES.contains(&tag.kind.as_ref()) {
         check_size(text.len(), CONTROL_BYTES_MAX)?;
     }
     serde_json::from_str(text).map_err(|_| DecodeError::Malformed)
@@ -111,9 +189,13 @@ fn check_size(bytes: usize, max: usize) -> Result<(), DecodeError> {
     if bytes > max { Err(DecodeError::TooLarge { bytes, max }) } else { Ok(()) }
 }
 
+fn check_list(entries: usize, max: usize) -> Result<(), DecodeError> {
+    if entries > max { Err(DecodeError::TooMany { entries, max }) } else { Ok(()) }
+}
+
 /// A body is base64 (either alphabet), so that it never grows by escaping when it is sent on.
-fn check_body(body: &str) -> Result<(), DecodeError> {
-    check_size(body.len(), BODY_CHARS_MAX)?;
+fn check_body(body: &str, chars_max: usize) -> Result<(), DecodeError> {
+    check_size(body.len(), chars_max)?;
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
     if body.bytes().all(base64) { Ok(()) } else { Err(DecodeError::Malformed) }
 }
@@ -121,7 +203,7 @@ fn check_body(body: &str) -> Result<(), DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MemberId;
+    use crate::{Grant, InboxId, InboxSecret, MemberId, RingId, RingToken, TokenHash, Watched};
 
     #[test]
     fn unknown_fields_are_ignored_and_unknown_types_named() {
@@ -186,6 +268,38 @@ mod tests {
         assert!(decode_server(&from).is_ok());
         let over = encode(&ClientMessage::Send { to: id, seq, body: body + "A" });
         assert!(matches!(decode_client(&over), Err(DecodeError::TooLarge { max: BODY_CHARS_MAX, .. })));
+    }
+
+    #[test]
+    fn the_longest_lists_fit_a_frame_and_longer_ones_are_refused() {
+        let grant = Grant { hash: TokenHash([0xff; 32]), presence: false };
+        let open = |count| {
+            let (inbox_id, proof) = (InboxId([0xff; 16]), InboxSecret([0xff; 32]));
+            encode(&ClientMessage::InboxOpen { inbox_id, proof, tokens: vec![grant; count] })
+        };
+        assert!(decode_client(&open(INBOX_TOKENS_MAX)).is_ok());
+        let over = decode_client(&open(INBOX_TOKENS_MAX + 1));
+        assert_eq!(over, Err(DecodeError::TooMany { entries: INBOX_TOKENS_MAX + 1, max: INBOX_TOKENS_MAX }));
+        let contact = Watched { inbox_id: InboxId([0xff; 16]), token: RingToken([0xff; 16]) };
+        let watch = |count| encode(&ClientMessage::Watch { contacts: vec![contact; count] });
+        assert!(decode_client(&watch(WATCH_MAX)).is_ok());
+        assert_eq!(
+            decode_client(&watch(WATCH_MAX + 1)),
+            Err(DecodeError::TooMany { entries: WATCH_MAX + 1, max: WATCH_MAX })
+        );
+    }
+
+    #[test]
+    fn the_body_of_a_ring_is_smaller_and_base64() {
+        let ring = |body: String| {
+            let ring_id = RingId::new("r1").unwrap();
+            let (inbox_id, token) = (InboxId([1; 16]), RingToken([2; 16]));
+            encode(&ClientMessage::Ring { ring_id, inbox_id, token, body })
+        };
+        assert!(decode_client(&ring("A".repeat(RING_BODY_CHARS_MAX))).is_ok());
+        let over = decode_client(&ring("A".repeat(RING_BODY_CHARS_MAX + 1)));
+        assert!(matches!(over, Err(DecodeError::TooLarge { max: RING_BODY_CHARS_MAX, .. })));
+        assert_eq!(decode_client(&ring("{}".into())), Err(DecodeError::Malformed));
     }
 
     #[test]

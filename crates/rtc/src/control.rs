@@ -9,8 +9,10 @@ use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use crate::error::RtcError;
 use crate::events::{Mailbox, PeerEvent};
 
-/// Label of the channel the offering side opens.
+/// Label of the channel.
 pub(crate) const LABEL: &str = "eyeline";
+/// Its stream, agreed on beforehand.
+pub(crate) const CHANNEL_ID: u16 = 0;
 /// Longest message; what every browser takes in one piece.
 const MAX_MESSAGE: usize = 16 * 1_024;
 /// Unacknowledged bytes after which [`Control::send`] waits.
@@ -63,6 +65,16 @@ impl Control {
         let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(channel) = channel else { return Err(RtcError::ControlUnavailable) };
         channel.send(BytesMut::from(message)).await.map_err(|_| RtcError::ControlUnavailable)
+    }
+
+    /// Makes the stack's task look at its timers again. It does so by itself only for what it was sent or told through some
+    /// of its functions: not for a remote candidate, nor at the end of the DTLS handshake, when SCTP begins.
+    pub(crate) async fn nudge(&self) {
+        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(channel) = channel {
+            // Sets what is set already; the waking is what counts. A channel that is gone needs none.
+            let _woken = channel.set_buffered_amount_low_threshold(0).await;
+        }
     }
 
     /// Lets go of the channel, which otherwise keeps the connection alive.

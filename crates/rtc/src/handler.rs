@@ -28,6 +28,11 @@ impl Handler {
             self.link.mailbox.post(PeerEvent::KeyframeRequested);
         }
         self.link.path_changed.notify_one();
+        if state == PeerState::Connected {
+            let control = self.control.clone();
+            // Not awaited: this runs on the task that is to be woken.
+            tokio::spawn(async move { control.nudge().await });
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use eyeline_media::frame::VideoCodec;
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
+use webrtc::data_channel::RTCDataChannelInit;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 use webrtc::rtp_transceiver::RtpSender;
 
-use crate::control::{Control, LABEL};
+use crate::control::{CHANNEL_ID, Control, LABEL};
 use crate::error::RtcError;
 use crate::link::{Link, Sending};
 use crate::sdp::PayloadTypes;
@@ -65,9 +66,8 @@ impl Negotiation {
         let fail = |error| RtcError::negotiation(step, error);
         if self.sender.is_none() {
             self.add_tracks().await?;
+            self.open_control().await.map_err(fail)?;
             self.offer_every_codec().await.map_err(fail)?;
-            let channel = self.connection.create_data_channel(LABEL, None).await.map_err(fail)?;
-            self.control.adopt(channel);
         }
         let options = RTCOfferOptions { ice_restart };
         let offer = self.connection.create_offer(Some(options)).await.map_err(fail)?;
@@ -92,6 +92,7 @@ impl Negotiation {
         }
         if self.sender.is_none() {
             self.add_tracks().await?;
+            self.open_control().await.map_err(fail)?;
         }
         self.name_codec(sending.codec).await?;
         self.connection.set_remote_description(offer).await.map_err(fail)?;
@@ -116,6 +117,15 @@ impl Negotiation {
         Ok(())
     }
 
+    /// The control channel under the number both ends know (RFC 8832 needs no message to open it then): what is said first
+    /// over it decides when media may flow, so it must not wait for a round trip of its own.
+    async fn open_control(&self) -> webrtc::error::Result<()> {
+        let init = RTCDataChannelInit { ordered: true, negotiated: Some(CHANNEL_ID), ..Default::default() };
+        let channel = self.connection.create_data_channel(LABEL, Some(init)).await?;
+        self.control.adopt(channel);
+        Ok(())
+    }
+
     pub(crate) async fn add_candidate(&mut self, json: &str) -> Result<(), RtcError> {
         let candidate: RTCIceCandidateInit = serde_json::from_str(json).map_err(|_| RtcError::BadCandidate)?;
         if candidate.candidate.is_empty() {
@@ -127,7 +137,12 @@ impl Negotiation {
                 early.push(candidate);
                 Ok(())
             }
-            None => self.connection.add_ice_candidate(candidate).await.map_err(|_| RtcError::BadCandidate),
+            None => {
+                let added = self.connection.add_ice_candidate(candidate).await;
+                // The stack's task sleeps on and would look at it at its next timer, up to a second later.
+                self.control.nudge().await;
+                added.map_err(|_| RtcError::BadCandidate)
+            }
         }
     }
 
@@ -137,6 +152,7 @@ impl Negotiation {
                 tracing::debug!("early candidate refused");
             }
         }
+        self.control.nudge().await;
     }
 
     /// Once sending has begun the codec stays, as long as the other side still takes it.
@@ -161,7 +177,7 @@ impl Negotiation {
     }
 
     /// The stack would offer only the codec our track names.
-    async fn offer_every_codec(&self) -> Result<(), rtc::shared::error::Error> {
+    async fn offer_every_codec(&self) -> webrtc::error::Result<()> {
         for transceiver in self.connection.get_transceivers().await {
             transceiver.set_codec_preferences(Vec::new()).await?;
         }

@@ -123,6 +123,15 @@ impl Peer {
         self.0.control.send(message).await
     }
 
+    /// SHA-256 of the certificate that the other end showed in DTLS, DER-encoded (RFC 8122). `None` before the handshake.
+    pub async fn remote_certificate(&self) -> Option<[u8; 32]> {
+        use sha2::Digest as _;
+        let sender = self.0.negotiation.lock().await.sender()?;
+        let transport = sender.transport().await.ok()??;
+        let chain = transport.get_remote_certificates().await.ok()?;
+        chain.first().map(|certificate| sha2::Sha256::digest(certificate).into())
+    }
+
     /// The estimator never goes above `max` from now on.
     pub fn set_bitrate_limit(&self, max: Bitrate) {
         self.0.link.limits.set_max(max);

@@ -6,7 +6,7 @@ use eyeline_protocol::RoomId;
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-const SALT: &[u8] = b"eyeline/1";
+pub(crate) const SALT: &[u8] = b"eyeline/1";
 
 /// The 16 random bytes of an invitation. Whoever has them can enter the room and read what is said there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,20 +25,14 @@ pub struct RoomKeys {
     pub room_id: RoomId,
     /// Pre-shared key of the pairwise sessions.
     pub psk: [u8; 32],
-    /// Key of [`crate::Sealer`].
-    pub(crate) body_key: [u8; 32],
 }
 
 impl RoomKeys {
-    /// `room_id = expand("room-id", 16)`, `psk = expand("noise-psk", 32)`, `body_key = expand("body-key", 32)`.
+    /// `room_id = expand("room-id", 16)`, `psk = expand("noise-psk", 32)`.
     #[must_use]
     pub fn derive(secret: &Secret) -> Self {
         let hkdf = Hkdf::<Sha256>::new(Some(SALT), &secret.0);
-        Self {
-            room_id: RoomId(expand(&hkdf, b"room-id")),
-            psk: expand(&hkdf, b"noise-psk"),
-            body_key: expand(&hkdf, b"body-key"),
-        }
+        Self { room_id: RoomId(expand(&hkdf, b"room-id")), psk: expand(&hkdf, b"noise-psk") }
     }
 }
 
@@ -48,9 +42,14 @@ impl fmt::Debug for RoomKeys {
     }
 }
 
-fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, info: &[u8]) -> [u8; N] {
+pub(crate) fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, info: &[u8]) -> [u8; N] {
+    expand_parts(hkdf, &[info])
+}
+
+/// The parts are put together without separators, so all but the last must be of fixed length.
+pub(crate) fn expand_parts<const N: usize>(hkdf: &Hkdf<Sha256>, info: &[&[u8]]) -> [u8; N] {
     let mut key = [0; N];
-    hkdf.expand(info, &mut key).expect("HKDF-SHA256 gives up to 8,160 bytes, keys are 32 at most");
+    hkdf.expand_multi_info(info, &mut key).expect("HKDF-SHA256 gives up to 8,160 bytes, keys are 32 at most");
     key
 }
 
@@ -65,7 +64,6 @@ mod tests {
         let keys = RoomKeys::derive(&secret);
         assert_eq!(hex(&keys.room_id.0), "c4254e6cd09e729f62995664a28ebec5");
         assert_eq!(hex(&keys.psk), "87ffa38131362eb41e2fb5b70b5e4e80a18181e8b105c5314b6ec6ee94531de3");
-        assert_eq!(hex(&keys.body_key), "5c50cd329fa31bc1882a291b9a415437e1a858c1e1245478f988578f015198b9");
     }
 
     #[test]

@@ -7,21 +7,21 @@ use eyeline_protocol::{
     ErrorCode, IceConfig, LeftReason, MemberId, ResumeToken, Resumed, RoomId, ServerMessage, limits,
 };
 
-use super::inbox::{Inbox, InboxFull, InboxLimit, Letter};
-use super::timers::Timer;
-use super::{ConnId, Output, Place, Rooms, Stage, TokenHash, hash, member_of, token_of};
+use super::conns::{Stage, TokenHash, hash};
+use super::letters::{Letter, Letters, LettersFull, LettersLimit};
+use super::{ConnId, Output, Place, RoomKey, Rooms, Timer};
 
-const INBOX_LIMIT: InboxLimit =
-    InboxLimit { letters: limits::UNACKED_FRAMES_MAX, body_bytes: limits::UNACKED_BYTES_MAX };
+const LETTERS_LIMIT: LettersLimit =
+    LettersLimit { letters: limits::UNACKED_FRAMES_MAX, body_bytes: limits::UNACKED_BYTES_MAX };
 
 /// What a client with `server_full` waits.
-const SERVER_FULL_RETRY_MS: u64 = 30_000;
+pub(super) const SERVER_FULL_RETRY_MS: u64 = 30_000;
 
 /// Someone in a room.
 pub(super) struct Member {
     token: TokenHash,
-    presence: Presence,
-    inbox: Inbox,
+    pub(super) presence: Presence,
+    letters: Letters,
     /// The highest `seq` taken from this member, by recipient (present members only).
     taken: BTreeMap<MemberId, u64>,
 }
@@ -33,50 +33,64 @@ pub(super) enum Presence {
 }
 
 impl Rooms {
-    pub(super) fn resume(&mut self, conn: ConnId, token: &ResumeToken, place: Place) {
-        let members = self.others(&place);
-        let Some(member) = self.member_mut(&place) else { return };
+    pub(super) fn resume(&mut self, now: Instant, conn: ConnId, token: &ResumeToken, place: &Place) {
+        let members = self.others(place);
+        let Some(member) = self.member_mut(place) else { return };
         let presence = std::mem::replace(&mut member.presence, Presence::Attached(conn));
         let received = member.taken.clone();
-        let letters: Vec<Letter> = member.inbox.iter().cloned().collect();
+        let letters: Vec<Letter> = member.letters.iter().cloned().collect();
         match presence {
             Presence::Detached { until } => self.timers.cancel(until, Timer::Member(place.clone())),
             // The client noticed before the server that its socket broke.
             Presence::Attached(old) => self.refuse(old, ErrorCode::Replaced, "resumed on another socket"),
         }
         let resumed = Resumed { me: place.member.clone(), members, received };
-        let Some(entropy) = self.restage(conn, Stage::Joined { place }) else { return };
-        self.welcome(conn, &entropy, token.clone(), Some(resumed));
+        self.restage(conn, Stage::Placed { place: place.clone() });
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.token = token.clone();
+        }
+        self.welcome(conn, Some(resumed));
+        self.repeat_code(now, conn, place);
         for Letter { from, seq, body } in letters {
             let message = ServerMessage::From { from, seq, body };
             self.outputs.push_back(Output::Send { conn, message, replay: true });
         }
+        self.repeat_left(conn, place);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.by_token.len() >= self.config.members_max
     }
 
     pub(super) fn join(&mut self, conn: ConnId, room_id: RoomId) {
-        if self.by_token.len() >= self.config.members_max {
-            return self.error(conn, ErrorCode::ServerFull, "the server is full", Some(SERVER_FULL_RETRY_MS));
+        if self.is_full() {
+            return self.full(conn);
         }
-        if self.rooms.get(&room_id).is_some_and(|room| room.len() >= self.config.room_members) {
+        let room = RoomKey::Linked(room_id);
+        if self.rooms.get(&room).is_some_and(|room| room.len() >= self.config.room_members) {
             return self.error(conn, ErrorCode::RoomFull, "the room is full", None);
         }
-        let Some(entropy) = self.conns.get(&conn).map(|conn| conn.entropy) else { return };
-        let place = Place { room: room_id, member: member_of(&entropy) };
-        self.restage(conn, Stage::Joined { place: place.clone() });
-
-        let token = hash(&token_of(&entropy));
-        let member =
-            Member { token, presence: Presence::Attached(conn), inbox: Inbox::default(), taken: BTreeMap::new() };
-        self.by_token.insert(token, place.clone());
-        self.rooms.entry(room_id).or_default().insert(place.member.clone(), member);
-
+        let Some(place) = self.enter(conn, room) else { return };
         let joined =
             ServerMessage::Joined { me: place.member.clone(), members: self.others(&place), ice: IceConfig::default() };
         self.say(conn, joined);
         self.say_others(&place, &ServerMessage::PeerJoined { id: place.member.clone() });
     }
 
-    pub(super) fn send(&mut self, conn: ConnId, place: &Place, to: MemberId, seq: u64, body: String) {
+    /// Makes a socket a member; `None` if it is closed. 96 random bits: a member that joins anew never looks like one
+    /// that was there before.
+    pub(super) fn enter(&mut self, conn: ConnId, room: RoomKey) -> Option<Place> {
+        let token = hash(&self.conns.get(&conn)?.token);
+        let place = Place { room, member: MemberId::from_random(self.dice.bytes()) };
+        self.restage(conn, Stage::Placed { place: place.clone() });
+        let member =
+            Member { token, presence: Presence::Attached(conn), letters: Letters::default(), taken: BTreeMap::new() };
+        self.by_token.insert(token, place.clone());
+        self.rooms.entry(room).or_default().insert(place.member.clone(), member);
+        Some(place)
+    }
+
+    pub(super) fn send(&mut self, now: Instant, conn: ConnId, place: &Place, to: MemberId, seq: u64, body: String) {
         let there = Place { room: place.room, member: to };
         if there.member == place.member || self.member_mut(&there).is_none() {
             return self.say(conn, ServerMessage::Undeliverable { to: there.member, seq });
@@ -90,31 +104,31 @@ impl Rooms {
             return self.error(conn, ErrorCode::BadSequence, "seq counts up by one per recipient", None);
         }
         sender.taken.insert(there.member.clone(), seq);
-        self.deliver(conn, place, &there, seq, body);
+        self.deliver(now, conn, place, &there, seq, body);
     }
 
-    fn deliver(&mut self, conn: ConnId, place: &Place, there: &Place, seq: u64, body: String) {
+    fn deliver(&mut self, now: Instant, conn: ConnId, place: &Place, there: &Place, seq: u64, body: String) {
         let Some(recipient) = self.member_mut(there) else { return };
         let letter = Letter { from: place.member.clone(), seq, body: body.clone() };
         let presence = recipient.presence;
-        match (recipient.inbox.push(letter, INBOX_LIMIT), presence) {
+        match (recipient.letters.push(letter, LETTERS_LIMIT), presence) {
             (Ok(()), Presence::Attached(to)) => {
                 self.say(to, ServerMessage::From { from: place.member.clone(), seq, body });
             }
             (Ok(()), Presence::Detached { .. }) => {}
-            (Err(InboxFull), presence) => {
+            (Err(LettersFull), presence) => {
                 if let Presence::Attached(to) = presence {
                     self.refuse(to, ErrorCode::Overflow, "too much was not acknowledged");
                 }
                 self.say(conn, ServerMessage::Undeliverable { to: there.member.clone(), seq });
-                self.remove(there, LeftReason::Gone);
+                self.remove(now, there, LeftReason::Gone);
             }
         }
     }
 
     pub(super) fn acknowledge(&mut self, place: &Place, from: &MemberId, seq: u64) {
         if let Some(member) = self.member_mut(place) {
-            member.inbox.acknowledge(from, seq);
+            member.letters.acknowledge(from, seq);
         }
     }
 
@@ -128,7 +142,7 @@ impl Rooms {
     }
 
     /// A member is gone for good; the others hear of it.
-    pub(super) fn remove(&mut self, place: &Place, reason: LeftReason) {
+    pub(super) fn remove(&mut self, now: Instant, place: &Place, reason: LeftReason) {
         let Some(room) = self.rooms.get_mut(&place.room) else { return };
         let Some(member) = room.remove(&place.member) else { return };
         if room.is_empty() {
@@ -142,6 +156,7 @@ impl Rooms {
         if let Presence::Detached { until } = member.presence {
             self.timers.cancel(until, Timer::Member(place.clone()));
         }
+        self.left_rendezvous(now, place);
         self.say_others(place, &ServerMessage::PeerLeft { id: place.member.clone(), reason });
     }
 

@@ -2,22 +2,28 @@
 //! what time it is, and takes the [`Output`]s.
 //!
 //! ```text
-//! socket:  Greeting --hello--> Welcomed --join--> Joined --bye--> closed
-//!              |   `--hello{resume}, token known--------^
+//! socket:  Greeting --hello--> Welcomed --join--> Placed --bye--> closed
+//!              |                   |  ^  --code_open, code_claim--> Placed
+//!              |                   |  `------code_close, code expired--'
+//!              |                   `--inbox_open, ring, watch--> Reachable --bye--> closed
+//!              |   `--hello{resume}, token known--> Placed
 //!              `-- 2 s: hello_timeout  `-- 10 s: join_timeout
 //!
 //! member:  Attached --socket closes--> Detached --60 s--> gone (peer_left{gone})
 //!              ^-----hello{resume}--------'
-//!              `-- bye: gone at once (peer_left{bye}); inbox full: gone at once, in either state
+//!              `-- bye: gone at once (peer_left{bye}); letters full: gone at once, in either state
 //! ```
 //!
 //! A room is there as long as it has members, also detached ones; so it outlives its last socket by 60 s. After that it
-//! holds nothing that could be kept: who joins the same id later finds an empty room either way.
+//! holds nothing that could be kept: who joins the same id later finds an empty room either way. Two who meet at a
+//! nameplate are in a room too, one that has no id and that nobody else can enter.
 
-mod inbox;
+mod conns;
+mod letters;
 mod members;
 mod output;
-mod timers;
+mod reach;
+mod rendezvous;
 
 #[cfg(test)]
 mod tests;
@@ -25,17 +31,24 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use eyeline_protocol::{
-    ClientMessage, ErrorCode, LeftReason, Limits, MemberId, ResumeToken, Resumed, RoomId, ServerMessage, VERSION,
-    limits,
-};
-use sha2::{Digest as _, Sha256};
+use eyeline_protocol::{ClientMessage, ErrorCode, LeftReason, Limits, MemberId, RoomId, limits};
 
 pub use self::output::{CloseReason, ConnId, Output};
+pub use crate::codes::Origin;
+pub use crate::dice::Seed;
 
+use self::conns::{Conn, Stage, TokenHash};
 use self::members::Member;
-use self::timers::{Timer, Timers};
+use self::rendezvous::Rendezvous;
+use crate::codes::{Claims, Nameplates, RendezvousId};
+use crate::dice::Dice;
+use crate::inboxes::{Inboxes, InboxesConfig, NewRing};
+use crate::timers::Timers;
+
+/// Inboxes and the tokens that may ring them, in all; about 100 bytes each.
+const GRANTS_MAX: usize = 1_000_000;
+/// What all sockets watch, in all; about 200 bytes each.
+const WATCHED_MAX: usize = 500_000;
 
 /// What the rooms are set up with.
 #[derive(Debug, Clone)]
@@ -44,12 +57,20 @@ pub struct RoomsConfig {
     pub room_members: usize,
     /// Members in all rooms together; one more is refused with `server_full`.
     pub members_max: usize,
-    /// How long a member without a socket keeps its place.
+    /// How long a member without a socket keeps its place, and an inbox without one stays open.
     pub resume_window: Duration,
     /// From an open socket to `hello`.
     pub hello_timeout: Duration,
     /// From `welcome` to `join`.
     pub join_timeout: Duration,
+    /// How long a nameplate waits to be claimed.
+    pub code_ttl: Duration,
+    /// Claims in vain per address and [`RoomsConfig::claim_window`].
+    pub claims_max: usize,
+    /// How long a claim in vain counts.
+    pub claim_window: Duration,
+    /// How long a ring waits for its answer.
+    pub ring_ttl: Duration,
     /// What `welcome` says about pings, in seconds.
     pub heartbeat_s: u32,
     /// What `welcome` says about limits.
@@ -64,108 +85,179 @@ impl Default for RoomsConfig {
             resume_window: limits::RESUME_WINDOW,
             hello_timeout: limits::HELLO_TIMEOUT,
             join_timeout: limits::JOIN_TIMEOUT,
+            code_ttl: limits::CODE_TTL,
+            claims_max: limits::CLAIMS_MAX,
+            claim_window: limits::CLAIM_WINDOW,
+            ring_ttl: limits::RING_TTL,
             heartbeat_s: u32::try_from(limits::HEARTBEAT.as_secs()).expect("20 s"),
             limits: Limits::default(),
         }
     }
 }
 
-/// Random bytes for one socket: its resume token, its member id and its name in logs come of them.
+/// Random bytes for one socket: its resume token and its name in logs come of them.
 pub type Entropy = [u8; 32];
 
-/// All rooms of a server.
+/// All rooms of a server, and what else its sockets may be in.
 pub struct Rooms {
     config: RoomsConfig,
+    dice: Dice,
     conns: HashMap<ConnId, Conn>,
-    rooms: HashMap<RoomId, BTreeMap<MemberId, Member>>,
+    rooms: HashMap<RoomKey, BTreeMap<MemberId, Member>>,
     /// By the hash of the resume token, so that a look at memory does not give one away.
     by_token: HashMap<TokenHash, Place>,
-    timers: Timers,
+    nameplates: Nameplates,
+    claims: Claims,
+    rendezvous: HashMap<RendezvousId, Rendezvous>,
+    next_rendezvous: u64,
+    inboxes: Inboxes,
+    timers: Timers<Timer>,
     outputs: VecDeque<Output>,
 }
 
-type TokenHash = [u8; 32];
+/// Which room.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum RoomKey {
+    /// That of an invitation link: whoever knows the id enters.
+    Linked(RoomId),
+    /// That of two who meet at a nameplate: entered through it only.
+    Rendezvous(RendezvousId),
+}
 
 /// Where a member is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    room: RoomId,
+    room: RoomKey,
     member: MemberId,
 }
 
-struct Conn {
-    entropy: Entropy,
-    stage: Stage,
-}
-
-#[derive(Clone)]
-enum Stage {
-    Greeting { until: Instant },
-    Welcomed { until: Instant },
-    Joined { place: Place },
+/// What a timer is for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// `hello` or `join` is late.
+    Conn(ConnId),
+    /// A detached member's window is over.
+    Member(Place),
+    /// Nobody claimed a nameplate.
+    Rendezvous(RendezvousId),
 }
 
 impl Rooms {
-    /// No rooms yet.
+    /// No rooms yet. Member ids, nameplates and the like are drawn from the seed.
     #[must_use]
-    pub fn new(config: RoomsConfig) -> Self {
+    pub fn new(config: RoomsConfig, seed: Seed) -> Self {
+        let mut dice = Dice::new(seed);
+        let inboxes = InboxesConfig {
+            hold: config.resume_window,
+            ring_ttl: config.ring_ttl,
+            grants_max: GRANTS_MAX,
+            watched_max: WATCHED_MAX,
+        };
         Self {
+            inboxes: Inboxes::new(inboxes, dice.bytes()),
+            nameplates: Nameplates::new(limits::NAMEPLATE_REST),
+            claims: Claims::new(config.claims_max, config.claim_window),
             config,
+            dice,
             conns: HashMap::new(),
             rooms: HashMap::new(),
             by_token: HashMap::new(),
+            rendezvous: HashMap::new(),
+            next_rendezvous: 0,
             timers: Timers::default(),
             outputs: VecDeque::new(),
-        }
-    }
-
-    /// A socket was opened; `entropy` is 32 random bytes that are used nowhere else.
-    pub fn opened(&mut self, now: Instant, conn: ConnId, entropy: Entropy) {
-        let until = now + self.config.hello_timeout;
-        self.timers.set(until, Timer::Conn(conn));
-        self.conns.insert(conn, Conn { entropy, stage: Stage::Greeting { until } });
-    }
-
-    /// A socket is gone, for whatever reason; its member may come back. Unknown sockets are ignored.
-    pub fn closed(&mut self, now: Instant, conn: ConnId) {
-        match self.forget(conn) {
-            Some(Stage::Joined { place }) => self.detach(now, place),
-            Some(Stage::Greeting { .. } | Stage::Welcomed { .. }) | None => {}
         }
     }
 
     /// A client said something. Unknown sockets are ignored: they were closed already.
     pub fn handle(&mut self, now: Instant, conn: ConnId, message: ClientMessage) {
         let Some(stage) = self.conns.get(&conn).map(|conn| conn.stage.clone()) else { return };
-        match (stage, message) {
-            (Stage::Greeting { .. }, ClientMessage::Hello { v, resume }) => self.hello(now, conn, v, resume.as_ref()),
-            (
-                Stage::Greeting { .. },
-                ClientMessage::Join { .. }
-                | ClientMessage::Send { .. }
-                | ClientMessage::Ack { .. }
-                | ClientMessage::Bye,
-            ) => self.refuse(conn, ErrorCode::HelloExpected, "the first message is hello"),
-            (Stage::Welcomed { .. } | Stage::Joined { .. }, ClientMessage::Hello { .. }) => {
-                self.error(conn, ErrorCode::HelloRepeated, "hello comes once per socket", None);
+        match stage {
+            Stage::Greeting { .. } => self.handle_greeting(now, conn, message),
+            Stage::Welcomed { .. } => self.handle_welcomed(now, conn, message),
+            Stage::Placed { place } => self.handle_placed(now, conn, &place, message),
+            Stage::Reachable => self.handle_reachable(now, conn, message),
+        }
+    }
+
+    fn handle_greeting(&mut self, now: Instant, conn: ConnId, message: ClientMessage) {
+        match message {
+            ClientMessage::Hello { v, resume } => self.hello(now, conn, v, resume.as_ref()),
+            ClientMessage::Join { .. }
+            | ClientMessage::Send { .. }
+            | ClientMessage::Ack { .. }
+            | ClientMessage::CodeOpen
+            | ClientMessage::CodeClaim { .. }
+            | ClientMessage::CodeClose { .. }
+            | ClientMessage::InboxOpen { .. }
+            | ClientMessage::Ring { .. }
+            | ClientMessage::RingReply { .. }
+            | ClientMessage::RingCancel { .. }
+            | ClientMessage::Watch { .. }
+            | ClientMessage::Bye => self.refuse(conn, ErrorCode::HelloExpected, "the first message is hello"),
+        }
+    }
+
+    fn handle_welcomed(&mut self, now: Instant, conn: ConnId, message: ClientMessage) {
+        match message {
+            ClientMessage::Hello { .. } => self.hello_repeated(conn),
+            ClientMessage::Join { room_id } => self.join(conn, room_id),
+            ClientMessage::Send { .. } | ClientMessage::Ack { .. } => self.not_joined(conn),
+            ClientMessage::CodeOpen => self.code_open(now, conn),
+            ClientMessage::CodeClaim { nameplate } => self.code_claim(now, conn, nameplate),
+            // It may have crossed the end of the code. Who has no inbox has no ring to answer and none to take back.
+            ClientMessage::CodeClose { .. } | ClientMessage::RingReply { .. } | ClientMessage::RingCancel { .. } => {}
+            ClientMessage::InboxOpen { inbox_id, proof, tokens } => {
+                self.inbox_open(now, conn, inbox_id, &proof, &tokens);
             }
-            (Stage::Welcomed { .. }, ClientMessage::Join { room_id }) => self.join(conn, room_id),
-            (Stage::Welcomed { .. }, ClientMessage::Send { .. } | ClientMessage::Ack { .. }) => {
-                self.error(conn, ErrorCode::NotJoined, "join a room first", None);
+            ClientMessage::Ring { ring_id, inbox_id, token, body } => {
+                self.ring(now, conn, NewRing { ring_id, inbox_id, token, body });
             }
-            (Stage::Welcomed { .. }, ClientMessage::Bye) => self.close(conn, CloseReason::Bye),
-            (Stage::Joined { .. }, ClientMessage::Join { .. }) => {
-                self.error(conn, ErrorCode::AlreadyJoined, "this socket is in a room", None);
-            }
-            (Stage::Joined { place }, ClientMessage::Send { to, seq, body }) => {
-                self.send(conn, &place, to, seq, body);
-            }
-            (Stage::Joined { place }, ClientMessage::Ack { from, seq }) => {
-                self.acknowledge(&place, &from, seq);
-            }
-            (Stage::Joined { place }, ClientMessage::Bye) => {
+            ClientMessage::Watch { contacts } => self.watch(now, conn, &contacts),
+            ClientMessage::Bye => self.close(conn, CloseReason::Bye),
+        }
+    }
+
+    fn handle_placed(&mut self, now: Instant, conn: ConnId, place: &Place, message: ClientMessage) {
+        match message {
+            ClientMessage::Hello { .. } => self.hello_repeated(conn),
+            ClientMessage::Send { to, seq, body } => self.send(now, conn, place, to, seq, body),
+            ClientMessage::Ack { from, seq } => self.acknowledge(place, &from, seq),
+            ClientMessage::CodeClose { met } => self.code_close(now, conn, place, met),
+            ClientMessage::RingReply { .. } | ClientMessage::RingCancel { .. } => {}
+            ClientMessage::Join { .. }
+            | ClientMessage::CodeOpen
+            | ClientMessage::CodeClaim { .. }
+            | ClientMessage::InboxOpen { .. }
+            | ClientMessage::Ring { .. }
+            | ClientMessage::Watch { .. } => self.already_joined(conn),
+            ClientMessage::Bye => {
                 self.close(conn, CloseReason::Bye);
-                self.remove(&place, LeftReason::Bye);
+                self.remove(now, place, LeftReason::Bye);
+            }
+        }
+    }
+
+    fn handle_reachable(&mut self, now: Instant, conn: ConnId, message: ClientMessage) {
+        match message {
+            ClientMessage::Hello { .. } => self.hello_repeated(conn),
+            ClientMessage::Join { .. } | ClientMessage::CodeOpen | ClientMessage::CodeClaim { .. } => {
+                self.already_joined(conn);
+            }
+            ClientMessage::Send { .. } | ClientMessage::Ack { .. } => self.not_joined(conn),
+            ClientMessage::CodeClose { .. } => {}
+            ClientMessage::InboxOpen { inbox_id, proof, tokens } => {
+                self.inbox_open(now, conn, inbox_id, &proof, &tokens);
+            }
+            ClientMessage::Ring { ring_id, inbox_id, token, body } => {
+                self.ring(now, conn, NewRing { ring_id, inbox_id, token, body });
+            }
+            ClientMessage::RingReply { ring_ref, body } => self.inboxes.reply(conn, &ring_ref, body),
+            ClientMessage::RingCancel { ring_id } => self.inboxes.cancel(conn, &ring_id),
+            ClientMessage::Watch { contacts } => self.watch(now, conn, &contacts),
+            ClientMessage::Bye => {
+                self.close(conn, CloseReason::Bye);
+                self.inboxes.left(conn);
             }
         }
     }
@@ -173,44 +265,27 @@ impl Rooms {
     /// When [`Rooms::handle_timeout`] is next needed.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        [self.timers.next(), self.inboxes.next_timeout()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
-                Timer::Conn(conn) => match self.conns.get(&conn).map(|conn| &conn.stage) {
-                    Some(Stage::Greeting { .. }) => {
-                        self.refuse(conn, ErrorCode::HelloTimeout, "no hello in time");
-                    }
-                    Some(Stage::Welcomed { .. }) => self.refuse(conn, ErrorCode::JoinTimeout, "no join in time"),
-                    Some(Stage::Joined { .. }) | None => {}
-                },
-                Timer::Member(place) => self.remove(&place, LeftReason::Gone),
+                Timer::Conn(conn) => self.conn_is_late(conn),
+                Timer::Member(place) => self.remove(now, &place, LeftReason::Gone),
+                Timer::Rendezvous(id) => self.code_expired(now, id),
             }
         }
-    }
-
-    /// The server stops: says `going_away` to everyone and closes every socket.
-    pub fn drain(&mut self, retry_after: Duration) {
-        let base_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        let mut conns: Vec<ConnId> = self.conns.keys().copied().collect();
-        conns.sort_unstable();
-        for (nth, conn) in (0..).zip(conns) {
-            // Spread over about as long again, so that a server that starts anew is not met by all at once.
-            let retry_after_ms = base_ms.saturating_add(base_ms / 16 * (nth % 16));
-            self.say(conn, ServerMessage::GoingAway { retry_after_ms });
-            self.close(conn, CloseReason::GoingAway);
-        }
+        self.inboxes.handle_timeout(now);
     }
 
     /// What is to be done next; to be called until there is nothing.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.pop_front().or_else(|| self.inboxes.poll_output())
     }
 
-    /// How many rooms there are.
+    /// How many rooms there are, those of two who meet at a nameplate included.
     #[must_use]
     pub fn room_count(&self) -> usize {
         self.rooms.len()
@@ -221,86 +296,4 @@ impl Rooms {
     pub fn member_count(&self) -> usize {
         self.by_token.len()
     }
-
-    fn hello(&mut self, now: Instant, conn: ConnId, v: u32, resume: Option<&ResumeToken>) {
-        if v != VERSION {
-            return self.refuse(conn, ErrorCode::BadVersion, "this server speaks version 1");
-        }
-        if let Some(token) = resume
-            && let Some(place) = self.by_token.get(&hash(token)).cloned()
-        {
-            return self.resume(conn, token, place);
-        }
-        let until = now + self.config.join_timeout;
-        let Some(entropy) = self.restage(conn, Stage::Welcomed { until }) else { return };
-        self.timers.set(until, Timer::Conn(conn));
-        self.welcome(conn, &entropy, token_of(&entropy), None);
-    }
-
-    fn welcome(&mut self, conn: ConnId, entropy: &Entropy, resume_token: ResumeToken, resumed: Option<Resumed>) {
-        let message = ServerMessage::Welcome {
-            conn: URL_SAFE_NO_PAD.encode(&entropy[28..]),
-            resume_token,
-            resumed,
-            features: Vec::new(),
-            heartbeat_s: self.config.heartbeat_s,
-            limits: self.config.limits.clone(),
-        };
-        self.say(conn, message);
-    }
-
-    fn say(&mut self, conn: ConnId, message: ServerMessage) {
-        self.outputs.push_back(Output::Send { conn, message, replay: false });
-    }
-
-    fn error(&mut self, conn: ConnId, code: ErrorCode, message: &str, retry_after_ms: Option<u64>) {
-        self.say(conn, ServerMessage::Error { code, message: message.to_owned(), retry_after_ms });
-    }
-
-    fn refuse(&mut self, conn: ConnId, code: ErrorCode, message: &str) {
-        self.error(conn, code, message, None);
-        self.close(conn, CloseReason::Policy);
-    }
-
-    fn close(&mut self, conn: ConnId, why: CloseReason) {
-        self.forget(conn);
-        self.outputs.push_back(Output::Close { conn, why });
-    }
-
-    fn forget(&mut self, conn: ConnId) -> Option<Stage> {
-        let stage = self.conns.remove(&conn)?.stage;
-        self.cancel_stage(conn, &stage);
-        Some(stage)
-    }
-
-    /// Moves a socket to its next stage; its entropy, or `None` if it is closed.
-    fn restage(&mut self, conn: ConnId, stage: Stage) -> Option<Entropy> {
-        let entry = self.conns.get_mut(&conn)?;
-        let old = std::mem::replace(&mut entry.stage, stage);
-        let entropy = entry.entropy;
-        self.cancel_stage(conn, &old);
-        Some(entropy)
-    }
-
-    fn cancel_stage(&mut self, conn: ConnId, stage: &Stage) {
-        match stage {
-            Stage::Greeting { until } | Stage::Welcomed { until } => self.timers.cancel(*until, Timer::Conn(conn)),
-            Stage::Joined { .. } => {}
-        }
-    }
-}
-
-fn token_of(entropy: &Entropy) -> ResumeToken {
-    let mut bits = [0; 16];
-    bits.copy_from_slice(&entropy[..16]);
-    ResumeToken::from_random(bits)
-}
-
-/// 96 random bits: a member that joins anew never looks like one that was there before.
-fn member_of(entropy: &Entropy) -> MemberId {
-    MemberId::new(URL_SAFE_NO_PAD.encode(&entropy[16..28])).expect("16 characters of base64url")
-}
-
-fn hash(token: &ResumeToken) -> TokenHash {
-    Sha256::digest(token.as_str()).into()
 }

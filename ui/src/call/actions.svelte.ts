@@ -2,6 +2,7 @@
 
 import { FullScreen } from './full_screen.svelte';
 import type { Shortcut } from './shortcuts';
+import { deviceSwitch } from '../parts/device_switch';
 import type { Session } from '../state/session.svelte';
 
 const COPIED_FOR_MS = 2_000;
@@ -9,6 +10,8 @@ const COPIED_FOR_MS = 2_000;
 export class CallActions {
   readonly fullScreen: FullScreen;
   devicesOpen = $state(false);
+  /** What is known of the other side is open. */
+  identityOpen = $state(false);
   /** The link was copied a moment ago. */
   copied = $state(false);
   #session: Session;
@@ -20,13 +23,12 @@ export class CallActions {
   }
 
   run(shortcut: Shortcut): void {
-    const { local } = this.#session.snapshot;
     switch (shortcut) {
       case 'microphone':
-        void this.#session.ask('media_set_microphone', { on: !local.microphone_on });
+        deviceSwitch(this.#session, 'microphone').flip();
         break;
       case 'camera':
-        void this.#session.ask('media_set_camera', { on: !local.camera_on });
+        deviceSwitch(this.#session, 'camera').flip();
         break;
       case 'full_screen':
         void this.fullScreen.set(!this.fullScreen.on);
@@ -46,7 +48,7 @@ export class CallActions {
 
   async #copyLink(): Promise<void> {
     const { phase } = this.#session.snapshot;
-    if (phase.kind === 'idle' || phase.kind === 'ended') return;
+    if (phase.kind === 'idle' || phase.kind === 'claiming' || phase.kind === 'ended') return;
     if (!(await this.#session.ask('link_copy', { link: phase.link }))) return;
     this.copied = true;
     clearTimeout(this.#timer);

@@ -2,8 +2,22 @@
 
 import type { Phase } from '../backend/generated/Phase';
 
+/** The call a person wants. */
+export type Wish =
+  /** A call of their own, with a code to say or only a link. */
+  | { kind: 'start'; code: boolean }
+  /** The call behind a link. */
+  | { kind: 'link'; link: string }
+  /** The call behind a code, at a server or at that of the settings. */
+  | { kind: 'code'; code: string; server: string | null };
+
 /** Pages a person can open while there is no call. */
-export type Page = { name: 'home' } | { name: 'lobby'; join: string | null } | { name: 'settings' };
+export type Page =
+  /** With the keyboard in the field for links and codes, or not. */
+  | { name: 'home'; join?: boolean }
+  | { name: 'lobby'; wish: Wish }
+  | { name: 'contact'; id: string }
+  | { name: 'settings' };
 
 export const HOME: Page = { name: 'home' };
 
@@ -11,6 +25,7 @@ export type View = Page['name'] | 'call' | 'ended' | 'launching';
 
 export function viewOf(phase: Phase, page: Page, launching: boolean): View {
   switch (phase.kind) {
+    case 'claiming':
     case 'joining':
     case 'waiting':
     case 'connecting':

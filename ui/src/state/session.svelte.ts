@@ -8,7 +8,7 @@ import type { Settings } from '../backend/generated/Settings';
 import type { Snapshot } from '../backend/generated/Snapshot';
 import { asCommandError, type Backend, type CommandName, type Commands } from '../backend/types';
 import { openSurface, type Surface } from '../video/surface';
-import { HOME, type Page } from './navigation';
+import { HOME, type Page, type Wish } from './navigation';
 
 const KEY = Symbol('session');
 const LAUNCH_MAX_MS = 8_000;
@@ -26,6 +26,15 @@ const IDLE: Snapshot = {
     video_quality: 'standard',
   },
   devices: { cameras: [], microphones: [], speakers: [], camera: 'default', microphone: 'default', speaker: 'default' },
+  people: {
+    contacts: [],
+    history: [],
+    unseen_missed: 0,
+    incoming: null,
+    reachable: 'no_server',
+    do_not_disturb: false,
+    relay_only: false,
+  },
 };
 
 export class Session {
@@ -36,6 +45,8 @@ export class Session {
   page: Page = $state.raw(HOME);
   /** Why the last command failed, until dismissed or overtaken by one that worked. */
   failure: CommandError | undefined = $state.raw();
+  /** The contact rung last, to be rung again. */
+  rung: string | undefined = $state();
   surface: Surface | undefined;
 
   /** The app was started into a call that has not shown up yet. */
@@ -50,19 +61,18 @@ export class Session {
     this.#backend = backend;
   }
 
-  /** Listens, asks for the app's state, and opens the way pictures come. */
-  async open(): Promise<void> {
+  /** Listens, asks for the app's state, and opens the way pictures come: one window of the app may show them. */
+  async open({ pictures = true } = {}): Promise<void> {
     await this.#backend.listen({
       snapshot: (snapshot) => this.#take(snapshot),
       levels: (levels) => (this.levels = levels),
       appState: (state) => this.#takeApp(state),
     });
     const app = await this.#backend.invoke('app_state', {});
-    this.surface = openSurface(app.surface, this.#backend);
+    if (pictures) this.surface = openSurface(app.surface, this.#backend);
     if (app.launch.in_call && this.snapshot.phase.kind === 'idle') this.#awaitLaunch();
-    const first = this.#backend.firstPage ?? 'home';
-    if (app.launch.link !== '') this.page = { name: 'lobby', join: app.launch.link };
-    else if (first !== 'home') this.page = first === 'lobby' ? { name: 'lobby', join: null } : { name: 'settings' };
+    if (app.launch.link !== '') this.page = { name: 'lobby', wish: { kind: 'link', link: app.launch.link } };
+    else this.page = this.#backend.firstPage ?? HOME;
     this.app = app;
   }
 
@@ -94,10 +104,30 @@ export class Session {
     await saving;
   }
 
-  /** Starts a call, or joins the one behind a link, once settings being saved are saved. */
-  async call(link: string | null): Promise<boolean> {
+  /** Starts or joins a call, once settings being saved are saved. */
+  async call(wish: Wish, relayOnly = false): Promise<boolean> {
     await this.#saving;
-    return link === null ? this.ask('call_start', {}) : this.ask('call_join', { link });
+    this.rung = undefined;
+    switch (wish.kind) {
+      case 'start':
+        return this.ask('call_start', { code: wish.code, relay_only: relayOnly });
+      case 'link':
+        return this.ask('call_join', { link: wish.link, relay_only: relayOnly });
+      case 'code':
+        return this.ask('call_join_code', { server: wish.server, code: wish.code, relay_only: relayOnly });
+    }
+  }
+
+  /** Rings a contact. */
+  async ring(contact: string): Promise<boolean> {
+    await this.#saving;
+    this.rung = contact;
+    return this.ask('contact_ring', { contact });
+  }
+
+  /** Leaves what is left of a call for a page. */
+  async leaveFor(page: Page): Promise<void> {
+    if (await this.ask('call_dismiss', {})) this.go(page);
   }
 
   go(page: Page): void {
@@ -122,6 +152,8 @@ export class Session {
       this.launching = false;
       this.page = HOME;
     }
+    if (snapshot.phase.kind === 'waiting' && snapshot.phase.ringing !== null)
+      this.rung = snapshot.phase.ringing.contact;
     this.surface?.nudge();
   }
 }

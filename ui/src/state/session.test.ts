@@ -60,7 +60,7 @@ describe('session', () => {
 
   it('comes back to home after a call that began in the lobby', async () => {
     await session.open();
-    session.go({ name: 'lobby', join: null });
+    session.go({ name: 'lobby', wish: { kind: 'start', code: false } });
     backend.heard?.snapshot({ ...backend.scene.snapshot, phase: inCall() });
     expect(session.page).toEqual({ name: 'home' });
   });
@@ -68,7 +68,7 @@ describe('session', () => {
   it('opens the lobby with the link it was started with', async () => {
     backend.scene.app.launch.link = 'eyeline://example/j#1.abc';
     await session.open();
-    expect(session.page).toEqual({ name: 'lobby', join: 'eyeline://example/j#1.abc' });
+    expect(session.page).toEqual({ name: 'lobby', wish: { kind: 'link', link: 'eyeline://example/j#1.abc' } });
   });
 
   it('waits for the call it was started into, but not for ever', async () => {
@@ -83,10 +83,10 @@ describe('session', () => {
   it('keeps why a command failed until one works', async () => {
     await session.open();
     backend.refuse = 'call_start';
-    expect(await session.call(null)).toBe(false);
+    expect(await session.call({ kind: 'start', code: false })).toBe(false);
     expect(session.failure?.code).toBe('cannot_host');
     backend.refuse = undefined;
-    expect(await session.call(null)).toBe(true);
+    expect(await session.call({ kind: 'start', code: false })).toBe(true);
     expect(session.failure).toBeUndefined();
   });
 
@@ -94,7 +94,7 @@ describe('session', () => {
     await session.open();
     void session.save({ name: 'Ada' });
     void session.save({ theme: 'dark' });
-    await session.call(null);
+    await session.call({ kind: 'start', code: false });
     const saved = backend.asked.filter(([name]) => name === 'settings_save').map(([, args]) => args);
     expect(saved.at(-1)).toMatchObject({ settings: { name: 'Ada', theme: 'dark' } satisfies Partial<Settings> });
     expect(backend.names().slice(-3)).toEqual(['settings_save', 'settings_save', 'call_start']);

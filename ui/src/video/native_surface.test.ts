@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TileLayout } from '../backend/generated/TileLayout';
 import type { TileName } from '../backend/generated/TileName';
 import { nativeSurface } from './native_surface';
+import { stubResizeObserver } from '../testing/resize_observer';
 import type { Surface } from './surface';
 
 let frames: FrameRequestCallback[];
@@ -13,14 +14,7 @@ let surface: Surface;
 beforeEach(() => {
   [frames, sent] = [[], []];
   vi.stubGlobal('requestAnimationFrame', (run: FrameRequestCallback) => frames.push(run));
-  vi.stubGlobal(
-    'ResizeObserver',
-    class {
-      observe = () => undefined;
-      unobserve = () => undefined;
-      disconnect = () => undefined;
-    },
-  );
+  stubResizeObserver();
   surface = nativeSurface((tiles) => {
     sent.push(tiles);
     return new Promise<void>((resolve) => (answer = resolve));

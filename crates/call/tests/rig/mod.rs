@@ -1,16 +1,46 @@
 //! Calls, a signaling server and a network, all virtual: seeded latency, a clock that only this rig moves.
+//!
+//! Whatever a test does, the rig asserts after every input what must hold of each call: see [`World::check`].
 
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+#![allow(dead_code, unused_imports, reason = "each test target uses a part of it")]
+
+pub(crate) mod codes;
+mod peer_connection;
+pub(crate) mod puppet;
+pub(crate) mod rings;
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use eyeline_call::{Call, CallConfig, Input, Output, RtcCommand, RtcInput, SocketCommand, SocketInput, State};
-use eyeline_protocol::inner::SessionId;
-use eyeline_protocol::{
-    ClientMessage, IceConfig, LeftReason, MemberId, ResumeToken, Resumed, ServerMessage, VERSION, wire,
+use eyeline_call::{
+    Call, CallConfig, ContactMessage, Input, LocalPeer, Output, Refusal, RtcInput, SocketCommand, SocketInput, State,
 };
-use eyeline_seal::{RoomKeys, Secret};
+use eyeline_protocol::inner::SessionId;
+use eyeline_protocol::{IceConfig, MemberId, ServerMessage, wire};
+use eyeline_seal::{Client, DeviceId, Identity, LocalCard, RoomKeys, Secret};
 
-const RESUME_WINDOW: Duration = Duration::from_secs(60);
+pub(crate) use peer_connection::{Pc, describe};
+use server::Member;
+
+/// Indices from here on are puppets.
+pub(crate) const PUPPETS: usize = 100;
+/// The time of day in every test.
+pub(crate) const UNIX_S: u64 = 1_800_000_000;
+
+/// When every world begins, so that two that went the same way show the same instants.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// A message under way from the server.
+pub(crate) struct Delivery {
+    pub(crate) to: usize,
+    pub(crate) after: Duration,
+    pub(crate) message: ServerMessage,
+}
+
+/// What a lying server makes of a message that it should deliver.
+pub(crate) type Evil = Box<dyn FnMut(Delivery) -> Vec<Delivery>>;
 
 /// Something that happens later.
 struct Event {
@@ -24,7 +54,8 @@ enum What {
     /// A frame of a caller's `n`th socket.
     ToServer(usize, u64, String),
     SocketOpen(usize, u64),
-    Path(SessionId),
+    /// Looks for paths between peer connections.
+    Paths,
 }
 
 impl PartialEq for Event {
@@ -44,32 +75,62 @@ impl Ord for Event {
     }
 }
 
-/// A peer connection that connects when descriptions of both ends and candidates crossed.
-#[derive(Default)]
-struct Rtc {
-    generation: u32,
-    remote_description: bool,
-    remote_candidates: u32,
-    connected: bool,
+/// Who calls, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Who {
+    /// Number of the device.
+    pub(crate) device: u8,
+    /// The device that it must be.
+    pub(crate) pinned: Option<u8>,
+    pub(crate) accepted: bool,
+    pub(crate) relay_only: bool,
+    /// Number of the link.
+    pub(crate) link: u8,
+}
+
+impl Who {
+    pub(crate) fn device(device: u8) -> Self {
+        Self { device, pinned: None, accepted: true, relay_only: false, link: 5 }
+    }
+}
+
+pub(crate) fn identity(device: u8) -> Arc<Identity> {
+    static MADE: LazyLock<Mutex<BTreeMap<u8, Arc<Identity>>>> = LazyLock::new(Mutex::default);
+    let mut made = MADE.lock().expect("no test panics here");
+    Arc::clone(made.entry(device).or_insert_with(|| Arc::new(Identity::generate([device; 64], UNIX_S))))
+}
+
+pub(crate) fn local(device: u8) -> LocalPeer {
+    let card = LocalCard::new(&format!("Device {device}"), Client::Desktop, ["sas"]);
+    LocalPeer { identity: identity(device), card }
+}
+
+pub(crate) fn device_id(device: u8) -> DeviceId {
+    identity(device).device.id()
+}
+
+pub(crate) fn keys(link: u8) -> RoomKeys {
+    RoomKeys::derive(&Secret([link; 16]))
 }
 
 pub(crate) struct Caller {
     pub(crate) call: Call,
+    pub(crate) who: Who,
+    accepted: bool,
     socket: u64,
-    socket_open: bool,
-    rtc: BTreeMap<SessionId, Rtc>,
+    pub(crate) socket_open: bool,
+    pub(crate) pcs: BTreeMap<SessionId, Pc>,
     /// Sessions ever opened.
     pub(crate) opened: usize,
     pub(crate) alive: bool,
-}
-
-struct Member {
-    token: ResumeToken,
-    caller: Option<(usize, u64)>,
-    since: Instant,
-    received: BTreeMap<MemberId, u64>,
-    /// Messages not acknowledged yet.
-    unacked: VecDeque<ServerMessage>,
+    /// Sessions whose media gate is open.
+    pub(crate) media: BTreeSet<SessionId>,
+    /// How often a media gate opened.
+    pub(crate) media_opened: usize,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) contacts: Vec<ContactMessage>,
+    /// Descriptions and candidates of the other end.
+    pub(crate) heard: Vec<String>,
 }
 
 pub(crate) struct World {
@@ -77,36 +138,47 @@ pub(crate) struct World {
     order: u64,
     queue: BinaryHeap<Event>,
     pub(crate) callers: Vec<Caller>,
+    pub(crate) puppets: Vec<Vec<ServerMessage>>,
     members: BTreeMap<MemberId, Member>,
     next_id: u64,
+    next_pc: u32,
     /// The server answers.
     pub(crate) server_up: bool,
     /// Media packets pass.
     pub(crate) udp_up: bool,
     pub(crate) latency: Duration,
+    /// How long a peer connection takes for what it is asked.
+    pub(crate) pc_time: Duration,
     /// Peer connections take no offer.
     pub(crate) refuse_offers: bool,
+    pub(crate) evil: Option<Evil>,
+    pub(crate) ice: IceConfig,
     seed: u64,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            now: Instant::now(),
+            now: *BEGINNING,
             order: 0,
             queue: BinaryHeap::new(),
             callers: Vec::new(),
+            puppets: Vec::new(),
             members: BTreeMap::new(),
             next_id: seed % 7,
+            next_pc: 0,
             server_up: true,
             udp_up: true,
             latency: Duration::from_millis(20),
+            pc_time: Duration::from_millis(5),
             refuse_offers: false,
+            evil: None,
+            ice: IceConfig::default(),
             seed,
         }
     }
 
-    fn random(&mut self) -> u64 {
+    pub(crate) fn random(&mut self) -> u64 {
         // SplitMix64 (Steele, Lea, Flood 2014).
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.seed;
@@ -115,16 +187,40 @@ impl World {
         z ^ (z >> 31)
     }
 
-    /// Somebody opens the link.
+    pub(crate) fn random_bytes(&mut self) -> [u8; 32] {
+        std::array::from_fn(|_| self.random().to_le_bytes()[0])
+    }
+
+    /// Somebody opens the link, on a device that nobody else has.
     pub(crate) fn add_caller(&mut self) -> usize {
-        let mut random = [0; 32];
-        for byte in &mut random {
-            *byte = self.random().to_le_bytes()[0];
-        }
-        let keys = RoomKeys::derive(&Secret([5; 16]));
-        let call = Call::new(self.now, &CallConfig { keys, random });
-        let caller = Caller { call, socket: 0, socket_open: false, rtc: BTreeMap::new(), opened: 0, alive: true };
-        self.callers.push(caller);
+        let device = u8::try_from(self.callers.len() + 1).expect("few callers");
+        self.add(Who::device(device))
+    }
+
+    pub(crate) fn add(&mut self, who: Who) -> usize {
+        let config = CallConfig {
+            keys: keys(who.link),
+            random: self.random_bytes(),
+            local: local(who.device),
+            pinned: who.pinned.map(device_id),
+            accepted: who.accepted,
+            relay_only: who.relay_only,
+        };
+        self.callers.push(Caller {
+            call: Call::new(self.now, config),
+            who,
+            accepted: who.accepted,
+            socket: 0,
+            socket_open: false,
+            pcs: BTreeMap::new(),
+            opened: 0,
+            alive: true,
+            media: BTreeSet::new(),
+            media_opened: 0,
+            refusals: Vec::new(),
+            contacts: Vec::new(),
+            heard: Vec::new(),
+        });
         let index = self.callers.len() - 1;
         self.drain(index);
         index
@@ -136,23 +232,71 @@ impl World {
     }
 
     pub(crate) fn input(&mut self, index: usize, input: Input) {
-        if self.callers[index].alive {
-            self.callers[index].call.handle(self.now, input);
-            self.drain(index);
+        if !self.callers[index].alive {
+            return;
         }
+        self.callers[index].accepted |= matches!(input, Input::Accept);
+        if let Input::Rtc { session, input } = &input
+            && let Some(pc) = self.callers[index].pcs.get_mut(session)
+        {
+            pc.note(input);
+        }
+        self.callers[index].call.handle(self.now, input);
+        self.drain(index);
+    }
+
+    pub(crate) fn rtc_input(&mut self, index: usize, session: &SessionId, input: RtcInput) {
+        self.input(index, Input::Rtc { session: session.clone(), input });
     }
 
     fn drain(&mut self, index: usize) {
         while let Some(output) = self.callers[index].call.poll_output() {
+            let caller = &mut self.callers[index];
             match output {
                 Output::Socket(command) => self.socket_command(index, command),
-                Output::Rtc { session, command } => self.rtc_command(index, session, command),
+                Output::Rtc { session, command } => self.pc_command(index, session, command),
+                Output::OpenMedia { session } => {
+                    assert!(caller.accepted, "media before the user accepted");
+                    let pc = caller.pcs.get(&session).expect("media on a connection that is open");
+                    pc.assert_right();
+                    caller.media_opened += 1;
+                    caller.media.insert(session);
+                    assert_eq!(caller.media.len(), 1, "two sessions with media");
+                }
+                Output::Contact(message) => caller.contacts.push(message),
+                Output::Refused(refusal) => caller.refusals.push(refusal),
                 Output::Changed => {}
             }
         }
+        self.check(index);
     }
 
-    // ---- sockets
+    /// What holds of every call at any time.
+    fn check(&self, index: usize) {
+        let caller = &self.callers[index];
+        let state = caller.call.state();
+        let over = matches!(state, State::Ended(_));
+        assert_eq!(caller.call.devices_wanted(), caller.accepted && !over, "devices in {state:?}");
+        assert_eq!(matches!(state, State::InCall(_)), !caller.media.is_empty(), "media in {state:?}");
+        assert!(!over || caller.pcs.is_empty(), "a connection outlives its call");
+        assert!(caller.pcs.len() <= 1, "two connections at a time");
+        if !caller.accepted {
+            assert!(matches!(state, State::Ringing | State::Ended(_)), "{state:?} without the user's word");
+            assert_eq!((caller.socket, caller.opened), (0, 0), "something was done without the user's word");
+        }
+        let timed = caller.call.poll_timeout().is_some();
+        let may_rest = match &state {
+            State::Ringing | State::Waiting | State::Ended(_) => true,
+            State::InCall(in_call) => in_call.outage_since.is_none(),
+            State::Joining | State::Connecting => false,
+        };
+        assert!(timed || may_rest, "nothing ends {state:?}");
+        let other = caller.media.first().and_then(|session| caller.pcs.get(session)?.other_end());
+        if let Some(other) = other {
+            let shown = caller.call.peer().map(|card| card.device);
+            assert_eq!(shown, Some(device_id(self.callers[other].who.device)), "somebody else than the screen says");
+        }
+    }
 
     fn socket_command(&mut self, index: usize, command: SocketCommand) {
         let latency = self.latency;
@@ -170,247 +314,30 @@ impl World {
         }
     }
 
-    /// Breaks a caller's socket; frames under way are lost.
-    pub(crate) fn break_socket(&mut self, index: usize, tell: bool) {
-        let socket = self.callers[index].socket;
-        if tell {
-            // A socket that dies loses what is under way; one that is closed in order delivers it first.
-            self.callers[index].socket += 1;
-        }
-        self.callers[index].socket_open = false;
-        let now = self.now;
-        for member in self.members.values_mut().filter(|member| member.caller == Some((index, socket))) {
-            if tell {
-                member.caller = None;
-            }
-            member.since = now;
-        }
-        if tell {
-            self.input(index, Input::Socket(SocketInput::Closed));
-        }
-    }
-
-    /// Stops the server, with or without its memory.
-    pub(crate) fn stop_server(&mut self, forget: bool) {
-        self.server_up = false;
-        for index in 0..self.callers.len() {
-            if self.callers[index].socket_open {
-                self.break_socket(index, true);
-            }
-        }
-        if forget {
-            self.members.clear();
-        }
-    }
-
-    fn tell_member(&mut self, id: &MemberId, message: &ServerMessage) {
-        let latency = self.latency;
-        let Some(member) = self.members.get_mut(id) else { return };
-        // To a member without a socket, who comes and goes meanwhile is said by `resumed.members`.
-        if let Some((index, _)) = member.caller {
-            let frame = wire::encode(message);
-            self.later(latency, What::ToCall(index, Input::Socket(SocketInput::Frame(frame))));
-        }
-    }
-
-    fn tell_socket(&mut self, index: usize, message: &ServerMessage) {
-        let frame = wire::encode(message);
-        self.later(self.latency, What::ToCall(index, Input::Socket(SocketInput::Frame(frame))));
-    }
-
-    fn member_of(&self, index: usize, socket: u64) -> Option<MemberId> {
-        self.members.iter().find(|(_, member)| member.caller == Some((index, socket))).map(|(id, _)| id.clone())
-    }
-
-    fn server_frame(&mut self, index: usize, socket: u64, frame: &str) {
-        match wire::decode_client(frame).expect("a call sends valid messages") {
-            ClientMessage::Hello { resume, .. } => self.server_hello(index, socket, resume),
-            ClientMessage::Join { .. } => self.server_join(index, socket),
-            ClientMessage::Send { to, seq, body } => {
-                let Some(from) = self.member_of(index, socket) else { return };
-                if !self.members.contains_key(&to) {
-                    return self.tell_member(&from, &ServerMessage::Undeliverable { to, seq });
-                }
-                self.members.get_mut(&from).expect("just found").received.insert(to.clone(), seq);
-                let message = ServerMessage::From { from, seq, body };
-                self.members.get_mut(&to).expect("just checked").unacked.push_back(message.clone());
-                self.tell_member(&to, &message);
-            }
-            ClientMessage::Ack { from: of, seq: up_to } => {
-                let Some(id) = self.member_of(index, socket) else { return };
-                let unacked = &mut self.members.get_mut(&id).expect("just found").unacked;
-                unacked.retain(|m| !matches!(m, ServerMessage::From { from, seq, .. } if *from == of && *seq <= up_to));
-            }
-            ClientMessage::Bye => {
-                if let Some(id) = self.member_of(index, socket) {
-                    self.server_left(&id, LeftReason::Bye);
-                }
-            }
-        }
-    }
-
-    fn server_hello(&mut self, index: usize, socket: u64, resume: Option<ResumeToken>) {
-        assert_eq!(VERSION, 1);
-        let found = resume
-            .and_then(|token| self.members.iter().find(|(_, member)| member.token == token).map(|(id, _)| id.clone()));
-        let token = match &found {
-            Some(id) => self.members[id].token.clone(),
-            None => ResumeToken::new(format!("t{}-{}", index, socket)).expect("short"),
+    /// Hands a message to whom it is for, if the server is honest.
+    fn deliver(&mut self, to: usize, message: ServerMessage) {
+        let honest = Delivery { to, after: self.latency, message };
+        let deliveries = match &mut self.evil {
+            Some(evil) => evil(honest),
+            None => vec![honest],
         };
-        let members = self.members.keys().filter(|id| Some(*id) != found.as_ref()).cloned().collect();
-        let resumed = found.clone().map(|me| Resumed { received: self.members[&me].received.clone(), members, me });
-        let welcome = ServerMessage::Welcome {
-            conn: "c".into(),
-            resume_token: token,
-            resumed,
-            features: vec![],
-            heartbeat_s: 20,
-            limits: Default::default(),
-        };
-        self.tell_socket(index, &welcome);
-        if let Some(id) = found {
-            let member = self.members.get_mut(&id).expect("just found");
-            member.caller = Some((index, socket));
-            for message in member.unacked.clone() {
-                self.tell_member(&id, &message);
-            }
+        for delivery in deliveries {
+            self.deliver_truly(delivery);
         }
     }
 
-    fn server_join(&mut self, index: usize, socket: u64) {
-        self.next_id += 1;
-        // Ids in no particular order, so that ties are broken both ways over seeds.
-        let me = MemberId::new(format!("m{:03}", (self.next_id * 383) % 1000)).expect("valid");
-        let members: Vec<MemberId> = self.members.keys().cloned().collect();
-        let token = ResumeToken::new(format!("t{}-{}", index, socket)).expect("short");
-        let member = Member {
-            token,
-            caller: Some((index, socket)),
-            since: self.now,
-            received: BTreeMap::new(),
-            unacked: VecDeque::new(),
-        };
-        self.members.insert(me.clone(), member);
-        for id in &members {
-            self.tell_member(id, &ServerMessage::PeerJoined { id: me.clone() });
-        }
-        self.tell_member(&me.clone(), &ServerMessage::Joined { me, members, ice: IceConfig::default() });
-    }
-
-    fn server_left(&mut self, id: &MemberId, reason: LeftReason) {
-        self.members.remove(id);
-        let others: Vec<MemberId> = self.members.keys().cloned().collect();
-        for other in others {
-            self.tell_member(&other, &ServerMessage::PeerLeft { id: id.clone(), reason });
+    fn deliver_truly(&mut self, Delivery { to, after, message }: Delivery) {
+        if let Some(puppet) = to.checked_sub(PUPPETS) {
+            self.puppets[puppet].push(message);
+        } else {
+            let frame = wire::encode(&message);
+            self.later(after, What::ToCall(to, Input::Socket(SocketInput::Frame(frame))));
         }
     }
 
-    /// A caller's program dies: no goodbye.
-    pub(crate) fn crash(&mut self, index: usize) {
-        self.callers[index].alive = false;
-        let socket = self.callers[index].socket;
-        self.callers[index].rtc.clear();
-        for member in self.members.values_mut().filter(|member| member.caller == Some((index, socket))) {
-            member.caller = None;
-            member.since = self.now;
-        }
-    }
-
-    // ---- peer connections
-
-    fn rtc_command(&mut self, index: usize, session: SessionId, command: RtcCommand) {
-        let soon = Duration::from_millis(5);
-        let caller = &mut self.callers[index];
-        let name = |kind: &str, generation: u32| format!("{kind}-{generation}");
-        match command {
-            RtcCommand::Open { .. } => {
-                caller.opened += 1;
-                caller.rtc.insert(session, Rtc::default());
-            }
-            RtcCommand::Offer { restart } => {
-                let Some(rtc) = caller.rtc.get_mut(&session) else { return };
-                if restart {
-                    *rtc = Rtc { generation: rtc.generation + 1, connected: rtc.connected, ..Rtc::default() };
-                }
-                let offer = RtcInput::Offer(name("offer", rtc.generation));
-                let candidate = RtcInput::Candidate(name("candidate", rtc.generation));
-                self.later(soon, What::ToCall(index, Input::Rtc { session: session.clone(), input: offer }));
-                self.later(soon, What::ToCall(index, Input::Rtc { session, input: candidate }));
-            }
-            RtcCommand::AcceptOffer(_) if self.refuse_offers => {
-                self.later(soon, What::ToCall(index, Input::Rtc { session, input: RtcInput::Error }));
-            }
-            RtcCommand::AcceptOffer(sdp) => {
-                let generation = sdp.rsplit('-').next().and_then(|n| n.parse().ok()).expect("an offer of this rig");
-                let Some(rtc) = caller.rtc.get_mut(&session) else { return };
-                *rtc = Rtc { generation, remote_description: true, connected: rtc.connected, ..Rtc::default() };
-                let answer = RtcInput::Answer(name("answer", generation));
-                let candidate = RtcInput::Candidate(name("candidate", generation));
-                self.later(soon, What::ToCall(index, Input::Rtc { session: session.clone(), input: answer }));
-                self.later(soon, What::ToCall(index, Input::Rtc { session, input: candidate }));
-            }
-            RtcCommand::AcceptAnswer(_) => {
-                if let Some(rtc) = caller.rtc.get_mut(&session) {
-                    rtc.remote_description = true;
-                    self.later(soon, What::Path(session));
-                }
-            }
-            RtcCommand::AddCandidate(candidate) => {
-                let Some(rtc) = caller.rtc.get_mut(&session) else { return };
-                // ICE itself drops what belongs to old credentials: a restart may have been asked for a moment ago.
-                if candidate != name("candidate", rtc.generation) {
-                    return;
-                }
-                rtc.remote_candidates += 1;
-                self.later(soon, What::Path(session));
-            }
-            RtcCommand::Close => {
-                caller.rtc.remove(&session);
-                self.tell_other_ends(index, &session, &RtcInput::RemoteBye);
-            }
-        }
-    }
-
-    fn tell_other_ends(&mut self, index: usize, session: &SessionId, input: &RtcInput) {
-        for other in (0..self.callers.len()).filter(|other| *other != index) {
-            let connected = self.callers[other].rtc.get(session).is_some_and(|rtc| rtc.connected);
-            if connected && self.udp_up && matches!(input, RtcInput::RemoteBye) {
-                self.later(
-                    self.latency,
-                    What::ToCall(other, Input::Rtc { session: session.clone(), input: RtcInput::RemoteBye }),
-                );
-            }
-        }
-    }
-
-    /// Connects the ends of a session if both are ready for it.
-    fn try_path(&mut self, session: &SessionId) {
-        let ready = |rtc: &Rtc| rtc.remote_description && rtc.remote_candidates > 0;
-        let ends: Vec<usize> =
-            (0..self.callers.len()).filter(|i| self.callers[*i].rtc.get(session).is_some_and(ready)).collect();
-        let generations: Vec<u32> = ends.iter().map(|i| self.callers[*i].rtc[session].generation).collect();
-        if self.udp_up && ends.len() == 2 && generations[0] == generations[1] {
-            for index in ends {
-                let rtc = self.callers[index].rtc.get_mut(session).expect("just found");
-                if !rtc.connected {
-                    rtc.connected = true;
-                    let input = Input::Rtc { session: session.clone(), input: RtcInput::Connected };
-                    self.later(self.latency, What::ToCall(index, input));
-                }
-            }
-        }
-    }
-
-    /// Media stops, and the ends in `noticing` notice.
-    pub(crate) fn block_udp(&mut self, noticing: &[usize]) {
-        self.udp_up = false;
-        for index in noticing {
-            let sessions: Vec<SessionId> = self.callers[*index].rtc.keys().cloned().collect();
-            for session in sessions {
-                self.callers[*index].rtc.get_mut(&session).expect("listed").connected = false;
-                self.input(*index, Input::Rtc { session, input: RtcInput::Disconnected });
-            }
-        }
+    /// What a lying server makes up; it arrives at once.
+    pub(crate) fn forge(&mut self, to: usize, message: &ServerMessage) {
+        self.input(to, Input::Socket(SocketInput::Frame(wire::encode(message))));
     }
 
     // ---- time
@@ -421,27 +348,36 @@ impl World {
         loop {
             let event = self.queue.peek().map(|event| event.at);
             let timer = self.callers.iter().filter(|c| c.alive).filter_map(|c| c.call.poll_timeout()).min();
-            let gone = self.members.values().filter(|m| m.caller.is_none()).map(|m| m.since + RESUME_WINDOW).min();
+            let gone = self.next_gone();
             let Some(next) = [event, timer, gone].into_iter().flatten().min().filter(|at| *at <= end) else { break };
             self.now = self.now.max(next);
             if event == Some(next) {
                 self.pop();
             } else if gone == Some(next) {
-                let id = self.members.iter().find(|(_, m)| m.caller.is_none() && m.since + RESUME_WINDOW <= self.now);
-                if let Some(id) = id.map(|(id, _)| id.clone()) {
-                    self.server_left(&id, LeftReason::Gone);
-                }
+                self.expire_member();
             } else {
-                for index in 0..self.callers.len() {
-                    if self.callers[index].call.poll_timeout().is_some_and(|at| at <= self.now) {
-                        self.input(index, Input::Timeout);
-                        let again = self.callers[index].call.poll_timeout();
-                        assert!(again.is_none_or(|at| at > self.now), "a timer that was served stays due: {again:?}");
-                    }
-                }
+                self.fire_timers();
             }
         }
         self.now = end;
+    }
+
+    /// Moves the clock to the next timer of a call, if there is one.
+    pub(crate) fn tick(&mut self) {
+        let next = self.callers.iter().filter(|c| c.alive).filter_map(|c| c.call.poll_timeout()).min();
+        if let Some(next) = next {
+            self.run(next.saturating_duration_since(self.now));
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        for index in 0..self.callers.len() {
+            if self.callers[index].call.poll_timeout().is_some_and(|at| at <= self.now) {
+                self.input(index, Input::Timeout);
+                let again = self.callers[index].call.poll_timeout();
+                assert!(again.is_none_or(|at| at > self.now), "a timer that was served stays due: {again:?}");
+            }
+        }
     }
 
     fn pop(&mut self) {
@@ -466,7 +402,7 @@ impl World {
                 let input = if self.server_up { SocketInput::Opened } else { SocketInput::Closed };
                 self.input(index, Input::Socket(input));
             }
-            What::Path(session) => self.try_path(&session),
+            What::Paths => self.try_paths(),
         }
     }
 

@@ -14,21 +14,35 @@ const VP8_PERCENT: u64 = 180;
 const UP_PERCENT: u64 = 125;
 /// Time at one size before a larger one is tried: each change costs a keyframe.
 const UP_AFTER: Duration = Duration::from_secs(3);
-/// Share of the frame interval that encoding may take before the size goes down, and below which it may go up again.
-const BUSY_SHARE: f32 = 0.8;
+/// Share of the frame interval that encoding may take before something is done about it.
+const BUSY_SHARE: f32 = 0.85;
 /// The next size up costs about 1.8 times as much, so it will be below the first when this one is below the second.
-const IDLE_SHARE: f32 = 0.4;
+const IDLE_SHARE: f32 = 0.47;
 /// The smallest size a slow machine goes down to (360 lines): below it fewer pictures a second are the lesser evil.
 const MACHINE_LOWEST: usize = 3;
 /// Time the encoder must have been idle before a size it was too slow for is tried again.
 const COOL_DOWN: Duration = Duration::from_secs(8);
 
-/// Decides the size of the encoded picture. Told the time.
+/// Why the picture is smaller than its source (`RTCQualityLimitationReason` of the W3C's webrtc-stats).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QualityLimitation {
+    /// It is not.
+    #[default]
+    None,
+    /// The machine cannot encode a larger one in time.
+    Cpu,
+    /// The path does not carry a larger one.
+    Bandwidth,
+}
+
+/// Decides the size of the encoded picture, and whether the encoder must hurry. Told the time.
 #[derive(Debug, Default)]
 pub struct Adaptation {
     /// Index into [`RUNGS`] that the rate allows.
     rung: usize,
     changed_at: Option<Instant>,
+    /// The encoder's fastest settings are needed. They cost some sharpness, a smaller picture would cost more.
+    hurry: bool,
     /// Highest rung that the machine is fast enough for, and when that was last in question.
     machine: usize,
     machine_at: Option<Instant>,
@@ -65,16 +79,43 @@ impl Adaptation {
         self.changed_at = Some(now);
     }
 
+    /// Whether the encoder should run at its fastest settings.
+    #[must_use]
+    pub fn hurry(&self) -> bool {
+        self.hurry
+    }
+
+    /// What kept the last [`size`](Self::size) below the source's.
+    #[must_use]
+    pub fn limited_by(&self, source: (u32, u32), encoded: (u32, u32)) -> QualityLimitation {
+        if source.0.min(source.1) <= encoded.0.min(encoded.1) {
+            QualityLimitation::None
+        } else if self.machine > self.rung {
+            QualityLimitation::Cpu
+        } else {
+            QualityLimitation::Bandwidth
+        }
+    }
+
     /// Told how much of the time between two frames encoding took, on average; 1 means that it never rests.
     pub fn load(&mut self, now: Instant, share: f32, encoded: (u32, u32)) {
         let since = self.machine_at.map(|at| now.saturating_duration_since(at));
-        if share > BUSY_SHARE && since.is_none_or(|since| since >= UP_AFTER) {
-            let short = encoded.0.min(encoded.1);
-            let current = RUNGS.iter().position(|&(rung, _)| rung <= short).unwrap_or(RUNGS.len() - 1);
-            self.machine = (current + 1).min(MACHINE_LOWEST);
+        let rested = |pause| since.is_none_or(|since| since >= pause);
+        if share > BUSY_SHARE && rested(UP_AFTER) {
+            if self.hurry {
+                let short = encoded.0.min(encoded.1);
+                let current = RUNGS.iter().position(|&(rung, _)| rung <= short).unwrap_or(RUNGS.len() - 1);
+                self.machine = (current + 1).min(MACHINE_LOWEST);
+            }
+            self.hurry = true;
             self.machine_at = Some(now);
-        } else if share < IDLE_SHARE && self.machine > 0 && since.is_some_and(|since| since >= COOL_DOWN) {
-            self.machine -= 1;
+        } else if share < IDLE_SHARE && rested(COOL_DOWN) && (self.hurry || self.machine > 0) {
+            // Sharpness comes back last: at the fastest settings the larger picture is the better one.
+            if self.machine > 0 {
+                self.machine -= 1;
+            } else {
+                self.hurry = false;
+            }
             self.machine_at = Some(now);
         }
     }
@@ -132,23 +173,35 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_machine_gets_smaller_pictures() {
+    fn a_slow_machine_hurries_first_and_then_gets_smaller_pictures() {
         let (mut a, t0) = (Adaptation::default(), Instant::now());
         assert_eq!(size(&mut a, t0, 2_000), HD);
         a.load(t0, 0.95, HD);
-        assert_eq!(size(&mut a, t0, 2_000), (960, 540));
+        assert!(a.hurry());
+        assert_eq!(size(&mut a, t0, 2_000), HD);
+        assert_eq!(a.limited_by(HD, HD), QualityLimitation::None);
         a.load(t0 + Duration::from_secs(1), 0.95, HD);
-        assert_eq!(size(&mut a, t0, 2_000), (960, 540));
+        assert_eq!(size(&mut a, t0, 2_000), HD, "the faster settings had no time to help");
         for second in 1..9 {
             a.load(t0 + Duration::from_secs(10 * second), 0.95, (320, 180));
         }
         assert_eq!(size(&mut a, t0, 2_000), (640, 360), "no smaller than 360 lines");
-        let t0 = t0 + Duration::from_secs(80);
-        a.load(t0 + COOL_DOWN, 0.2, (640, 360));
-        assert_eq!(size(&mut a, t0 + COOL_DOWN, 2_000), (960, 540));
-        let t0 = t0 + COOL_DOWN;
-        a.load(t0 + COOL_DOWN, 0.2, (960, 540));
-        assert_eq!(size(&mut a, t0 + COOL_DOWN, 2_000), HD);
+        assert_eq!(a.limited_by(HD, (640, 360)), QualityLimitation::Cpu);
+        let mut t = t0 + Duration::from_secs(80);
+        for (encoded, next, hurry) in
+            [((640, 360), (960, 540), true), ((960, 540), HD, true), (HD, HD, true), (HD, HD, false)]
+        {
+            t += COOL_DOWN;
+            a.load(t, 0.2, encoded);
+            assert_eq!((size(&mut a, t, 2_000), a.hurry()), (next, hurry));
+        }
+    }
+
+    #[test]
+    fn a_thin_path_is_told_from_a_slow_machine() {
+        let mut a = Adaptation::default();
+        let small = size(&mut a, Instant::now(), 300);
+        assert_eq!(a.limited_by(HD, small), QualityLimitation::Bandwidth);
     }
 
     #[test]

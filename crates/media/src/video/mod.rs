@@ -24,7 +24,7 @@ mod source;
 mod vpx;
 mod y4m;
 
-pub use adapt::Adaptation;
+pub use adapt::{Adaptation, QualityLimitation};
 pub use camera::{Camera, CameraError, CameraInfo, Description, TestPattern, list_cameras};
 pub use capture::{CameraEvent, Capture, CaptureFormat};
 pub use code::{block_lumas, decode_code, draw_code};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::adapt::Adaptation;
+use super::adapt::{Adaptation, QualityLimitation};
 use super::scale::Scaler;
 use super::vpx::{CodecError, VideoEncoder};
 use crate::frame::{EncodedVideo, I420Buffer, MAX_SIDE, VideoCodec, VideoFrame};
@@ -38,6 +38,8 @@ pub struct SenderStats {
     pub encode_avg: Duration,
     /// Codec in use.
     pub codec: VideoCodec,
+    /// Why the picture is smaller than its source.
+    pub limited_by: QualityLimitation,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +100,7 @@ impl VideoSender {
             height: 0,
             encode_avg: Duration::ZERO,
             codec: controls.codec,
+            limited_by: QualityLimitation::None,
         };
         let shared = Arc::new(Shared {
             controls: Mutex::new(controls),
@@ -245,6 +248,8 @@ impl Worker {
                 self.encoder.insert(VideoEncoder::new(codec, size.0, size.1, NOMINAL_FPS, bitrate)?)
             }
         };
+        encoder.set_hurry(self.adaptation.hurry())?;
+        self.shared.stats().limited_by = self.adaptation.limited_by(source, size);
         let captured_at = frame.times.captured.unwrap_or(now);
         if size == source {
             return encoder.encode(&frame.picture, captured_at, keyframe);

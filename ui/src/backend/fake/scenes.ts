@@ -1,66 +1,25 @@
 /** What the fake backend starts with, scene by scene. */
 
 import type { AppState } from '../generated/AppState';
-import type { CallStats } from '../generated/CallStats';
-import type { EndReason } from '../generated/EndReason';
 import type { Local } from '../generated/Local';
+import type { People } from '../generated/People';
 import type { Phase } from '../generated/Phase';
 import type { Snapshot } from '../generated/Snapshot';
 import type { Theme } from '../generated/Theme';
-import type { Backend } from '../types';
+import type { Page } from '../../state/navigation';
+import { callScene, LINK } from './calls';
+import { nobody, people, ringOf } from './people';
 
-export const LINK = 'https://192.168.1.20:8443/j#1.q7Zp2mXv0RkT5sLwN8dYbA';
-
-export type InCall = Extract<Phase, { kind: 'in_call' }>;
+export { inCall, LINK, type InCall } from './calls';
 
 export interface Scene {
   snapshot: Snapshot;
   app: AppState;
-  page: NonNullable<Backend['firstPage']>;
+  page: Page;
 }
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-
-const STATS: CallStats = {
-  first_picture_ms: 412,
-  latency_ms_p50: 38,
-  latency_ms_p95: 61,
-  latency_error_ms: 2,
-  received_fps: 30,
-  sent_fps: 30,
-  received_width: 1280,
-  received_height: 720,
-  sent_width: 1280,
-  sent_height: 720,
-  encode_ms: 9.4,
-  decode_ms: 2.6,
-  codec: 'VP9',
-  received_kbps: 2140,
-  sent_kbps: 2210,
-  estimate_kbps: 4800,
-  sent_loss: 0,
-  received_loss: 0.002,
-  rtt_ms: 12,
-  jitter_ms: 3,
-  concealed: 0,
-  freezes: 0,
-  pictures_shown: 4210,
-};
-
-export function inCall(changes: Partial<InCall> = {}, sinceMs = Date.now()): InCall {
-  return {
-    kind: 'in_call',
-    link: LINK,
-    since_unix_ms: sinceMs,
-    connection: 'connected',
-    path: 'direct',
-    signaling: true,
-    remote: { name: 'Mira Okafor', microphone_on: true, camera_on: true, picture: true },
-    stats: STATS,
-    ...changes,
-  };
-}
 
 function local(name: string, inUse: boolean, changes: Partial<Local> = {}): Local {
   return {
@@ -99,6 +58,7 @@ function snapshot(name: string, phase: Phase, changes: Partial<Local> = {}): Sna
       microphone: 'default',
       speaker: 'default',
     },
+    people: people(Date.now()),
   };
 }
 
@@ -106,12 +66,15 @@ function app(name: string, theme: Theme, surface: AppState['surface'], now: numb
   return {
     settings: {
       name,
-      server: '',
+      server: 'https://calls.example.org',
       camera: 'default',
       microphone: 'default',
       speaker: 'default',
       video_quality: 'standard',
       theme,
+      do_not_disturb: false,
+      relay_only: false,
+      keep_in_tray: false,
     },
     recent: [
       { link: `${LINK}1`, name: 'Mira Okafor', at_unix_ms: now - 3 * HOUR_MS, duration_ms: 26 * MINUTE_MS + 8_000 },
@@ -125,45 +88,52 @@ function app(name: string, theme: Theme, surface: AppState['surface'], now: numb
   };
 }
 
-function endedPhase(reason: EndReason): Phase {
-  const met = reason === 'hung_up' || reason === 'remote_hung_up' || reason === 'remote_vanished';
-  return {
-    kind: 'ended',
-    reason,
-    duration_ms: met ? 26 * MINUTE_MS + 8_000 : 0,
-    remote_name: met ? 'Mira Okafor' : '',
-    link: reason === 'bad_link' ? '' : LINK,
-  };
+function pageOf(scene: string): Page {
+  switch (scene) {
+    case 'settings':
+      return { name: 'settings' };
+    case 'contact':
+      return { name: 'contact', id: 'mira' };
+    case 'contact-unverified':
+      return { name: 'contact', id: 'jonas' };
+    case 'contact-blocked':
+      return { name: 'contact', id: 'tom' };
+    case 'lobby':
+      return { name: 'lobby', wish: { kind: 'start', code: false } };
+    case 'lobby-code':
+      return { name: 'lobby', wish: { kind: 'start', code: true } };
+    case 'lobby-join-code':
+      return { name: 'lobby', wish: { kind: 'code', code: '7-amber-violin', server: null } };
+    default:
+      return { name: 'home' };
+  }
 }
 
-/** Phase and changes of our own side for each named scene that is a call. */
-function callScene(name: string, since: number): [Phase, Partial<Local>?] | undefined {
-  const remote = inCall().remote;
-  switch (name) {
-    case 'joining':
-    case 'waiting':
-    case 'connecting':
-      return [{ kind: name, link: LINK }];
-    case 'call':
-      return [inCall({}, since)];
-    case 'call-relayed':
-      return [inCall({ path: 'relayed' }, since)];
-    case 'call-muted':
-      return [inCall({ remote: { ...remote, microphone_on: false } }, since), { microphone_on: false }];
-    case 'call-camera-off':
-      return [
-        inCall({ remote: { ...remote, camera_on: false } }, since),
-        { camera_on: false, camera: { kind: 'off' } },
-      ];
-    case 'call-no-camera':
-      return [inCall({}, since), { camera: { kind: 'failed', problem: 'not_found' } }];
-    case 'call-no-server':
-      return [inCall({ signaling: false }, since)];
-    case 'reconnecting':
-      return [inCall({ connection: 'reconnecting' }, since)];
-    default:
-      return name.startsWith('ended') ? [endedPhase((name.slice(6) || 'remote_hung_up') as EndReason)] : undefined;
-  }
+/** What else a scene changes. */
+function dress(scene: string, state: AppState, now: Snapshot): void {
+  const mira = now.people.contacts.find((contact) => contact.id === 'mira');
+  const priya = now.people.contacts.find((contact) => contact.id === 'priya');
+  const changes: Record<string, () => void> = {
+    'home-empty': () => {
+      state.recent = [];
+      state.settings.server = '';
+      now.people = nobody();
+    },
+    'home-no-server': () => {
+      state.settings.server = '';
+      now.people.reachable = 'no_server';
+    },
+    'home-quiet': () => changePeople(now, { do_not_disturb: true }),
+    'home-taken-over': () => changePeople(now, { reachable: 'taken_over' }),
+    'lobby-join': () => (state.launch.link = LINK),
+    incoming: () => mira && changePeople(now, { incoming: ringOf(mira) }),
+    'incoming-unverified': () => priya && changePeople(now, { incoming: ringOf(priya) }),
+  };
+  changes[scene]?.();
+}
+
+function changePeople(now: Snapshot, changes: Partial<People>): void {
+  Object.assign(now.people, changes);
 }
 
 /** The scene the page's address asks for: `?scene=`, `?theme=`, `?surface=`, `?name=`. */
@@ -176,8 +146,7 @@ export function sceneOf(params: URLSearchParams): Scene {
     params.get('surface') === 'native' ? { kind: 'native' } : { kind: 'canvas', url: 'fake:' };
   const [phase, changes] = callScene(scene, now - 12 * MINUTE_MS - 34_000) ?? [{ kind: 'idle' }];
   const state = app(name, theme, surface, now);
-  if (scene === 'home-empty') state.recent = [];
-  if (scene === 'lobby-join') state.launch.link = LINK;
-  const page = scene.startsWith('lobby') ? 'lobby' : scene === 'settings' ? 'settings' : 'home';
-  return { snapshot: snapshot(name, phase as Phase, changes), app: state, page };
+  const first = snapshot(name, phase as Phase, changes);
+  dress(scene, state, first);
+  return { snapshot: first, app: state, page: pageOf(scene) };
 }

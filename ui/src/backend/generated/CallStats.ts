@@ -45,6 +45,10 @@ sent_width: number,
  */
 sent_height: number, 
 /**
+ * Why the sent picture is smaller than its source: `none`, `cpu` or `bandwidth`.
+ */
+sent_limited_by: string, 
+/**
  * Time to encode a picture, average, milliseconds.
  */
 encode_ms: number, 

@@ -3,4 +3,4 @@
 /**
  * What went wrong with a command.
  */
-export type CommandErrorCode = "bad_link" | "bad_server" | "cannot_host" | "cannot_save" | "internal";
+export type CommandErrorCode = "bad_link" | "bad_server" | "cannot_host" | "cannot_save" | "bad_code" | "no_server" | "cannot_export" | "internal";

@@ -3,4 +3,4 @@
 /**
  * Why a call ended.
  */
-export type EndReason = "hung_up" | "remote_hung_up" | "remote_vanished" | "bad_link" | "server_unreachable" | "server_refused" | "room_full" | "no_path" | "incompatible" | "internal";
+export type EndReason = "hung_up" | "remote_hung_up" | "remote_vanished" | "bad_link" | "server_unreachable" | "server_refused" | "room_full" | "no_path" | "incompatible" | "tampered" | "key_changed" | "no_relay" | "bad_code" | "unknown_code" | "wrong_code" | "declined" | "busy" | "no_answer" | "not_reachable" | "internal";

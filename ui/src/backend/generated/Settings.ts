@@ -33,4 +33,16 @@ video_quality: VideoQuality,
 /**
  * Colours of the window.
  */
-theme: Theme, };
+theme: Theme, 
+/**
+ * Rings are not shown; they become missed calls.
+ */
+do_not_disturb: boolean, 
+/**
+ * No call ever tells the other side our address.
+ */
+relay_only: boolean, 
+/**
+ * Closing the window leaves the app running, so that contacts can ring.
+ */
+keep_in_tray: boolean, };

@@ -30,6 +30,7 @@ pub struct VideoEncoder {
     frame_ticks: c_ulong,
     /// A keyframe was asked for and has not come out yet.
     key_wanted: bool,
+    hurry: bool,
 }
 
 impl std::fmt::Debug for VideoEncoder {
@@ -75,6 +76,7 @@ impl VideoEncoder {
             last_pts: -1,
             frame_ticks: c_ulong::from(VIDEO_CLOCK_HZ / fps.clamp(1, 240)),
             key_wanted: true,
+            hurry: false,
         };
         encoder.set_controls()?;
         Ok(encoder)
@@ -104,6 +106,18 @@ impl VideoEncoder {
         // SAFETY: the context is initialised and the configuration valid; libvpx copies it.
         check(unsafe { sys::vpx_codec_enc_config_set(&raw mut self.context, &raw const config) })?;
         self.config = config;
+        Ok(())
+    }
+
+    /// Runs at the fastest settings the codec has, or at the usual ones: about a quarter less time for a little sharpness.
+    ///
+    /// # Errors
+    /// [`CodecError::Failed`] when libvpx refuses.
+    pub fn set_hurry(&mut self, hurry: bool) -> Result<(), CodecError> {
+        if hurry != self.hurry {
+            self.hurry = hurry;
+            self.set_speed()?;
+        }
         Ok(())
     }
 
@@ -177,18 +191,16 @@ impl VideoEncoder {
 
     fn set_controls(&mut self) -> Result<(), CodecError> {
         use sys::vp8e_enc_control_id as id;
-        let lines = self.config.g_h;
         self.control(id::VP8E_SET_STATIC_THRESHOLD, 1)?;
         // A keyframe may take this much of one frame's share: 450 % of it is 150 ms worth at 30 fps.
         self.control(id::VP8E_SET_MAX_INTRA_BITRATE_PCT, 450)?;
+        self.set_speed()?;
         match self.codec {
             VideoCodec::Vp8 => {
-                self.control(id::VP8E_SET_CPUUSED, if lines > 270 { -6 } else { -4 })?;
                 self.control(id::VP8E_SET_TOKEN_PARTITIONS, 0)?;
                 self.control(id::VP8E_SET_NOISE_SENSITIVITY, 0)
             }
             VideoCodec::Vp9 => {
-                self.control(id::VP8E_SET_CPUUSED, if lines > 360 { 8 } else { 7 })?;
                 self.control(id::VP9E_SET_AQ_MODE, sys::AQ_MODE::CYCLIC_REFRESH_AQ as c_int)?;
                 self.control(id::VP9E_SET_TILE_COLUMNS, 0)?;
                 self.control(id::VP9E_SET_ROW_MT, 0)?;
@@ -197,6 +209,19 @@ impl VideoEncoder {
                 self.control(id::VP9E_SET_FRAME_PERIODIC_BOOST, 0)
             }
         }
+    }
+
+    fn set_speed(&mut self) -> Result<(), CodecError> {
+        let lines = self.config.g_h;
+        let speed = match (self.codec, self.hurry) {
+            (VideoCodec::Vp8, true) => -10,
+            (VideoCodec::Vp8, false) if lines > 270 => -6,
+            (VideoCodec::Vp8, false) => -4,
+            (VideoCodec::Vp9, true) => 9,
+            (VideoCodec::Vp9, false) if lines > 360 => 8,
+            (VideoCodec::Vp9, false) => 7,
+        };
+        self.control(sys::vp8e_enc_control_id::VP8E_SET_CPUUSED, speed)
     }
 
     fn control(&mut self, id: sys::vp8e_enc_control_id, value: c_int) -> Result<(), CodecError> {

@@ -1,0 +1,386 @@
+//! What the engine shows of itself: plain data for a user interface, exported to TypeScript.
+//!
+//! A [`Snapshot`] is complete: whoever draws it needs no earlier one. Codes are stable, words are the UI's business.
+
+mod people;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+pub use people::{
+    CodeState, Contact, ContactExchange, IncomingRing, Outcome, OutgoingRing, PastCall, People, Reachable,
+    RemoteIdentity, RingState, SasEmoji, Trust,
+};
+
+/// Everything a user interface draws, except pictures and sound levels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Snapshot {
+    /// Where the call is.
+    pub phase: Phase,
+    /// Our own side.
+    pub local: Local,
+    /// Devices known now and which of them are chosen.
+    pub devices: Devices,
+    /// Contacts, history, rings.
+    pub people: People,
+}
+
+/// Where the call is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Phase {
+    /// No call.
+    Idle,
+    /// Somebody's code was typed and is being checked.
+    Claiming {
+        /// The code, as it is written.
+        code: String,
+    },
+    /// Reaching the server, or entering the room.
+    Joining {
+        /// The call's link.
+        link: String,
+    },
+    /// Alone in the room.
+    Waiting {
+        /// The link to share.
+        link: String,
+        /// The code to say, if one was asked for.
+        code: Option<CodeState>,
+        /// The contact that is being rung, if one is.
+        ringing: Option<OutgoingRing>,
+    },
+    /// Somebody is there; the connection is being made.
+    Connecting {
+        /// The call's link.
+        link: String,
+    },
+    /// Picture and sound flow, or flowed a moment ago.
+    InCall {
+        /// The call's link.
+        link: String,
+        /// When picture and sound first could flow, unix milliseconds.
+        #[ts(type = "number")]
+        since_unix_ms: i64,
+        /// State of the direct connection.
+        connection: Connection,
+        /// How packets travel.
+        path: Path,
+        /// False while the signaling server is out of reach; the call goes on without it.
+        signaling: bool,
+        /// The other side.
+        remote: Remote,
+        /// Who that is.
+        identity: RemoteIdentity,
+        /// Neither side learns the other's address.
+        relay_only: bool,
+        /// Figures of the last second.
+        stats: Box<CallStats>,
+    },
+    /// The call is over.
+    Ended {
+        /// Why.
+        reason: EndReason,
+        /// How long picture and sound flowed, in milliseconds.
+        #[ts(type = "number")]
+        duration_ms: i64,
+        /// The other side's name, empty when unknown.
+        remote_name: String,
+        /// The call's link, to join again; empty when there was none.
+        link: String,
+    },
+}
+
+/// State of the connection between the two machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Connection {
+    /// Packets flow.
+    Connected,
+    /// Packets stopped; a new path is being looked for.
+    Reconnecting,
+}
+
+/// How packets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Path {
+    /// Not known yet.
+    Unknown,
+    /// Straight between the two machines.
+    Direct,
+    /// Through a relay.
+    Relayed,
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum EndReason {
+    /// We hung up.
+    HungUp,
+    /// The other side hung up.
+    RemoteHungUp,
+    /// The other side vanished and did not come back.
+    RemoteVanished,
+    /// The link could not be read.
+    BadLink,
+    /// The server could not be reached.
+    ServerUnreachable,
+    /// The server refused us, or spoke another protocol.
+    ServerRefused,
+    /// Two people are in this call already.
+    RoomFull,
+    /// No path between the two machines was found.
+    NoPath,
+    /// A message of the other side could not be opened or understood: wrong link, or an incompatible version.
+    Incompatible,
+    /// What arrived was not what the other side sealed: somebody on the way changes or swaps things.
+    Tampered,
+    /// The other side has another key than the contact it should be.
+    KeyChanged,
+    /// Our address is to be hidden, and the server has no relay.
+    NoRelay,
+    /// What was typed is no code.
+    BadCode,
+    /// Nobody waits with this code: mistyped, used or expired.
+    UnknownCode,
+    /// The number was right, the words were not; the code is burned now.
+    WrongCode,
+    /// The contact declined.
+    Declined,
+    /// The contact is in another call.
+    Busy,
+    /// The contact did not answer.
+    NoAnswer,
+    /// The contact cannot be reached now.
+    NotReachable,
+    /// A fault of our own; the log says more.
+    Internal,
+}
+
+/// The other side of the call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Remote {
+    /// Name it gave itself, empty until known.
+    pub name: String,
+    /// It sends sound.
+    pub microphone_on: bool,
+    /// It sends a picture.
+    pub camera_on: bool,
+    /// A picture of it has been shown.
+    pub picture: bool,
+}
+
+/// Our own side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Local {
+    /// Name we show.
+    pub name: String,
+    /// The user wants to be heard.
+    pub microphone_on: bool,
+    /// The user wants to be seen.
+    pub camera_on: bool,
+    /// The camera.
+    pub camera: DeviceState,
+    /// The microphone.
+    pub microphone: DeviceState,
+    /// The speaker.
+    pub speaker: DeviceState,
+    /// The devices are open for the lobby.
+    pub preview: bool,
+    /// Ceiling for the picture we send.
+    pub video_quality: VideoQuality,
+}
+
+/// State of one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[ts(export)]
+pub enum DeviceState {
+    /// Not in use.
+    Off,
+    /// Being opened.
+    Opening,
+    /// In use.
+    Running {
+        /// Its name.
+        label: String,
+    },
+    /// Could not be opened, or stopped.
+    Failed {
+        /// Why.
+        problem: DeviceProblem,
+    },
+}
+
+/// What is wrong with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum DeviceProblem {
+    /// There is none.
+    NotFound,
+    /// Another program uses it.
+    Busy,
+    /// The system does not let us.
+    PermissionDenied,
+    /// It was there and went away; it is used again when it comes back.
+    Unplugged,
+    /// It offers no format we can use, or the file is not a valid one.
+    Unsupported,
+    /// Anything else.
+    Failed,
+}
+
+/// Ceiling for the picture we send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum VideoQuality {
+    /// 640x360, 30 fps, at most 800 kbit/s.
+    Low,
+    /// 1280x720, 30 fps, at most 2.5 Mbit/s.
+    #[default]
+    Standard,
+    /// 1920x1080, 30 fps, at most 5 Mbit/s.
+    High,
+}
+
+/// Devices known now and which of them are chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Devices {
+    /// Cameras, the built-in test pattern last.
+    pub cameras: Vec<Device>,
+    /// Microphones, the built-in tone last.
+    pub microphones: Vec<Device>,
+    /// Speakers.
+    pub speakers: Vec<Device>,
+    /// Chosen camera: an id of the list or `default`.
+    pub camera: String,
+    /// Chosen microphone.
+    pub microphone: String,
+    /// Chosen speaker.
+    pub speaker: String,
+}
+
+/// A device to choose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Device {
+    /// Stable name to choose it by.
+    pub id: String,
+    /// What people call it.
+    pub label: String,
+}
+
+/// Figures of the last second of a call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct CallStats {
+    /// From asking for the call to the first picture of the other side, milliseconds.
+    pub first_picture_ms: Option<f64>,
+    /// Capture-to-display latency of received pictures, median, milliseconds.
+    pub latency_ms_p50: Option<f64>,
+    /// The same, 95th percentile.
+    pub latency_ms_p95: Option<f64>,
+    /// The latency figures may be off by this much either way, milliseconds.
+    pub latency_error_ms: Option<f64>,
+    /// Received pictures shown per second.
+    pub received_fps: f64,
+    /// Pictures sent per second.
+    pub sent_fps: f64,
+    /// Size of the received picture.
+    pub received_width: u32,
+    /// Size of the received picture.
+    pub received_height: u32,
+    /// Size of the sent picture.
+    pub sent_width: u32,
+    /// Size of the sent picture.
+    pub sent_height: u32,
+    /// Why the sent picture is smaller than its source: `none`, `cpu` or `bandwidth`.
+    pub sent_limited_by: String,
+    /// Time to encode a picture, average, milliseconds.
+    pub encode_ms: f64,
+    /// Time to decode a picture, average, milliseconds.
+    pub decode_ms: f64,
+    /// Codec we send, as in SDP; empty while none.
+    pub codec: String,
+    /// Received media, kbit/s.
+    pub received_kbps: f64,
+    /// Sent media, kbit/s.
+    pub sent_kbps: f64,
+    /// Estimate of what the path carries, kbit/s.
+    pub estimate_kbps: f64,
+    /// Packets of ours that the other side reported lost, 0 to 1.
+    pub sent_loss: f64,
+    /// Packets of theirs that never arrived, 0 to 1.
+    pub received_loss: f64,
+    /// Round trip, milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// Interarrival jitter of received pictures, milliseconds.
+    pub jitter_ms: f64,
+    /// Share of received sound that had to be concealed, 0 to 1.
+    pub concealed: f64,
+    /// Gaps of more than 200 ms between two shown pictures since the call began.
+    pub freezes: u32,
+    /// Pictures of the other side shown since the call began.
+    pub pictures_shown: u32,
+}
+
+/// Sound levels, about ten times a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Levels {
+    /// Our microphone, 0 to 1 on a decibel scale from -60 dBFS to 0.
+    pub microphone: f32,
+    /// The other side, the same scale.
+    pub remote: f32,
+}
+
+impl Phase {
+    /// Its name as in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Claiming { .. } => "claiming",
+            Self::Joining { .. } => "joining",
+            Self::Waiting { .. } => "waiting",
+            Self::Connecting { .. } => "connecting",
+            Self::InCall { .. } => "in_call",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
+impl Snapshot {
+    /// How an engine begins.
+    pub(crate) fn new(config: &crate::EngineConfig) -> Self {
+        let devices = Devices {
+            camera: config.camera.clone(),
+            microphone: config.microphone.clone(),
+            speaker: config.speaker.clone(),
+            ..Devices::default()
+        };
+        let local = Local {
+            name: config.name.clone(),
+            microphone_on: true,
+            camera_on: true,
+            camera: DeviceState::Off,
+            microphone: DeviceState::Off,
+            speaker: DeviceState::Off,
+            preview: false,
+            video_quality: config.video_quality,
+        };
+        Self { phase: Phase::Idle, local, devices, people: People::default() }
+    }
+}
