@@ -12,6 +12,10 @@ use crate::assurance::Assurance;
 /// Candidates kept that came before the offer they belong to. More than any machine has; the oldest goes when full.
 const EARLY_CANDIDATES_MAX: usize = 64;
 
+/// Offers whose answers are being made. A peer that offers faster than answers are made is hostile; the oldest goes when
+/// full, and its answer comes with a wrong generation.
+const ANSWERING_MAX: usize = 32;
+
 /// Who offers in a session, for its whole life. Only the offerer restarts ICE; the answerer asks it to. So two offers never
 /// cross within a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +90,9 @@ impl Session {
     /// A newer offer of this session is taken.
     pub(crate) fn take_offer(&mut self, epoch: u32) {
         self.epoch = epoch;
+        if self.answering.len() == ANSWERING_MAX {
+            self.answering.pop_front();
+        }
         self.answering.push_back(epoch);
     }
 

@@ -198,16 +198,25 @@ fn apply(world: &mut World, index: usize, junk: Junk) {
 #[test]
 fn one_call_survives_anything() {
     let steps = prop::collection::vec(junk(), STEPS);
-    run((any::<[bool; 3]>(), steps), |([accepted, relay_only, pinned], steps)| {
-        // The rig's own server says nothing; only the junk does.
+    let connections = Cell::new(0);
+    run((any::<[bool; 4]>(), steps), |([accepted, relay_only, pinned, silent], steps)| {
+        // In the room is a member that is not there, or the rig's own server says nothing and only the junk does.
         let mut world = World::new(1);
-        world.evil = Some(Box::new(|_| vec![]));
+        world.evil = Some(Box::new(move |mut delivery| {
+            if let ServerMessage::Joined { members, .. } = &mut delivery.message {
+                members.push(MemberId::new("m383").expect("short"));
+            }
+            if silent { vec![] } else { vec![delivery] }
+        }));
         world.add(Who { accepted, relay_only, pinned: pinned.then_some(2), ..Who::device(1) });
         for step in steps {
             apply(&mut world, 0, step);
         }
         assert_eq!(world.callers[0].media_opened, 0, "nobody was there");
+        connections.set(connections.get() + world.callers[0].opened);
     });
+    println!("connections that were begun: {}", connections.get());
+    assert!(connections.get() > 0, "junk that leads nowhere shows nothing");
 }
 
 /// What happens to two calls that would like to meet.

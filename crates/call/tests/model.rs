@@ -560,15 +560,15 @@ fn model_of_outages() {
 
 #[test]
 fn model_of_a_ring_that_is_accepted_or_declined() {
-    explore(Freedoms { name: "ring", ring: true, drops: 1, ticks: 2, hang_ups: 2, breaks: 1, depth: 16, ..NOTHING });
+    explore(Freedoms { name: "ring", ring: true, drops: 1, ticks: 2, hang_ups: 2, breaks: 1, depth: 13, ..NOTHING });
 }
 
 #[test]
 fn model_of_a_hostile_peer_with_the_link() {
-    explore(Freedoms { name: "hostile peer", alone: true, evil: 4, hang_ups: 1, depth: 8, ..NOTHING });
+    explore(Freedoms { name: "hostile peer", alone: true, evil: 6, hang_ups: 1, depth: 12, ..NOTHING });
 }
 
 #[test]
 fn model_of_a_hostile_peer_between_two_callers() {
-    explore(Freedoms { name: "hostile peer between", evil: 1, depth: 8, ..NOTHING });
+    explore(Freedoms { name: "hostile peer between", evil: 2, depth: 7, ..NOTHING });
 }

@@ -25,6 +25,11 @@ use crate::inlet::Inlet;
 const COMMANDS: usize = 256;
 /// How often the other side's clock is asked for, and figures are taken.
 const TICK: Duration = Duration::from_secs(1);
+/// First pause before our proof is said again; doubles each time. The stack loses a first message that comes in one packet
+/// with the end of SCTP's handshake ("data channel not existed"), and the proof is as good the second time.
+const BIND_AGAIN: Duration = Duration::from_millis(20);
+/// Messages kept that came before the gate opened; one more is dropped, and what it said is said again on its next change.
+const EARLY_MESSAGES: usize = 32;
 
 /// Something a session tells the engine.
 #[derive(Debug)]
@@ -140,6 +145,15 @@ struct Run {
     timing: Option<(u32, i64)>,
     control_open: bool,
     media: Arc<Inlet>,
+    binding: Option<Binding>,
+    early: Vec<Bytes>,
+}
+
+/// Our proof, until the other side shows that it has it.
+struct Binding {
+    proof: Bytes32,
+    again_at: Instant,
+    pause: Duration,
 }
 
 async fn run(
@@ -187,6 +201,8 @@ async fn run(
         timing: None,
         control_open: false,
         media,
+        binding: None,
+        early: Vec::new(),
     };
     run.work(&mut inbox, &mut events).await;
     run.peer.close().await;
@@ -199,7 +215,9 @@ impl Run {
     async fn work(&mut self, inbox: &mut mpsc::Receiver<Request>, events: &mut PeerEvents) {
         let mut ticks = tokio::time::interval(TICK);
         loop {
+            let again = self.binding.as_ref().map(|binding| binding.again_at);
             tokio::select! {
+                () = crate::actor::wait_until(again) => self.bind_again().await,
                 request = inbox.recv() => match request {
                     Some(Request::Rtc(RtcCommand::Close)) => {
                         self.send_control(&Control::Bye).await;
@@ -210,7 +228,7 @@ impl Run {
                     Some(Request::Rtc(command)) => self.handle_command(command).await,
                     Some(Request::Control(message)) => self.send_control(&message).await,
                     Some(Request::PauseVideo(paused)) => self.video.set_paused(paused),
-                    Some(Request::OpenMedia) => self.media.open(),
+                    Some(Request::OpenMedia) => self.open_media().await,
                     None => return,
                 },
                 event = events.recv() => match event {
@@ -231,7 +249,11 @@ impl Run {
     async fn handle_command(&mut self, command: RtcCommand) {
         let done = match command {
             RtcCommand::Open { .. } | RtcCommand::Close => return,
-            RtcCommand::Bind(proof) => return self.send_control(&Control::Bind { proof: Bytes32(proof) }).await,
+            RtcCommand::Bind(proof) => {
+                let proof = Bytes32(proof);
+                self.binding = Some(Binding { proof, again_at: Instant::now() + BIND_AGAIN, pause: BIND_AGAIN });
+                return self.send_control(&Control::Bind { proof }).await;
+            }
             RtcCommand::Offer { restart } => {
                 self.peer.create_offer(restart).await.map(|sdp| Some(RtcInput::Offer(sdp)))
             }
@@ -280,12 +302,38 @@ impl Run {
         self.tell(note).await;
     }
 
-    async fn handle_control(&mut self, bytes: &[u8]) {
+    async fn bind_again(&mut self) {
+        let Some(binding) = &mut self.binding else { return };
+        binding.pause *= 2;
+        binding.again_at = Instant::now() + binding.pause;
+        let proof = binding.proof;
+        self.send_control(&Control::Bind { proof }).await;
+    }
+
+    /// The gate is open: what came so far counts now.
+    async fn open_media(&mut self) {
+        self.media.open();
+        self.compare_clocks().await;
+        for bytes in std::mem::take(&mut self.early) {
+            self.handle_control(&bytes).await;
+        }
+    }
+
+    async fn handle_control(&mut self, bytes: &Bytes) {
         let received_us = self.clock.unix_us(Instant::now());
-        match Control::decode(bytes) {
+        let message = Control::decode(bytes);
+        if matches!(message, Some(Control::State { .. } | Control::Ping { .. })) {
+            // Said only once the other side's gate is open, so it has our proof.
+            self.binding = None;
+        }
+        match message {
             Some(Control::Bind { proof }) => self.tell(SessionNote::Call(RtcInput::Bind(proof.0))).await,
             // Until the gate is open nobody knows whose words these are.
-            Some(_) if !self.media.is_open() => tracing::debug!(session = ?self.id, "control message before the gate"),
+            Some(_) if !self.media.is_open() => {
+                if self.early.len() < EARLY_MESSAGES {
+                    self.early.push(bytes.clone());
+                }
+            }
             Some(Control::State { name, microphone_on, camera_on }) => {
                 self.tell(SessionNote::RemoteState { name, microphone_on, camera_on }).await;
             }

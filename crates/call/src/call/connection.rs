@@ -22,7 +22,7 @@ impl Call {
         match input {
             RtcInput::Offer(sdp) => {
                 let first = matches!(session.with, With::Invited(_));
-                session.epoch += u32::from(!first);
+                session.epoch = session.epoch.saturating_add(u32::from(!first));
                 session.local_epoch = session.epoch;
                 let epoch = session.epoch;
                 let sdp = if relay_only { relay_only::description(&sdp) } else { sdp };

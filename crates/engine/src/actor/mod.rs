@@ -528,7 +528,7 @@ fn parsed<T: FromStr<Err = Infallible>>(text: &str) -> T {
     }
 }
 
-async fn wait_until(deadline: Option<Instant>) {
+pub(crate) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
