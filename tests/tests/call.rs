@@ -290,10 +290,13 @@ fn call_takes_back_who_crashed() -> Outcome {
     let scene = Scene::open("call_takes_back_who_crashed")?;
     let server = Server::start(&scene)?;
     let (mut a, link) = Peer::host(&scene, "a", &PeerSetup::default(), &server.url())?;
-    let mut b = Peer::join(&scene, "b", &PeerSetup::default(), &link)?;
+    // Nobody but the same device may take up a call again.
+    let keys = scene.scratch("b.keys").display().to_string();
+    let same = PeerSetup { more: vec!["--identity".into(), keys], ..PeerSetup::default() };
+    let mut b = Peer::join(&scene, "b", &same, &link)?;
     a.wait_pictures(30, CONNECT_LIMIT)?;
     b.process.kill()?;
-    let mut again = Peer::join(&scene, "b-again", &PeerSetup::default(), &link)?;
+    let mut again = Peer::join(&scene, "b-again", &same, &link)?;
     again.wait_pictures(30, Duration::from_secs(60))?;
     a.wait_pictures(30, CONNECT_LIMIT)
 }

@@ -2,7 +2,7 @@
 
 use eyeline_protocol::inner::InnerError;
 use eyeline_seal::sdp::{CandidateError, SdpError};
-use eyeline_seal::{CodeError, OpenError, PairError, RingError};
+use eyeline_seal::{OpenError, PairError, RingError};
 use thiserror::Error;
 
 use crate::gate::GateViolation;
@@ -58,9 +58,6 @@ pub enum Refusal {
     /// The other end's random value is not the one it committed to.
     #[error("the commitment of the verification does not hold")]
     SasCommitment,
-    /// A message of a code's exchange.
-    #[error("code: {0}")]
-    Code(#[from] CodeError),
     /// A ring, or the answer to one.
     #[error("ring: {0}")]
     Ring(#[from] RingError),

@@ -204,6 +204,15 @@ impl ActiveCall {
         self.feed(now, Input::Accept, media);
     }
 
+    /// What the other side is called: by us if it is a contact, else by its card. Nothing it says later changes this, so
+    /// the name that is shown is the one whose key was looked at.
+    pub(crate) fn set_remote_name(&mut self, name: &str) {
+        name.clone_into(&mut self.remote_name);
+        if let Some(running) = &mut self.running {
+            running.remote.name = self.remote_name.clone();
+        }
+    }
+
     /// Who the other side is, once the call runs.
     pub(crate) fn peer(&self) -> Option<&PeerCard> {
         self.call.peer().filter(|_| self.in_call())
@@ -380,7 +389,8 @@ impl ActiveCall {
             clock: self.context.clock,
         };
         let (session, peer) = Session::open(id, config, outputs, self.context.notes.clone());
-        let remote = Remote { microphone_on: true, camera_on: true, ..Remote::default() };
+        let name = self.remote_name.clone();
+        let remote = Remote { name, microphone_on: true, camera_on: true, ..Remote::default() };
         let (path, figures) = (Path::Unknown, Figures::default());
         self.running = Some(Running { session, peer, first_picture, remote, path, open: false, figures });
     }
@@ -405,9 +415,8 @@ impl ActiveCall {
             SessionNote::Call(_) => {}
             // The channel is part of what the machine is told.
             SessionNote::ControlOpen => {}
-            SessionNote::RemoteState { name, microphone_on, camera_on } => {
-                self.remote_name.clone_from(&name);
-                running.remote = Remote { name, microphone_on, camera_on, ..running.remote.clone() };
+            SessionNote::RemoteState { microphone_on, camera_on } => {
+                running.remote = Remote { microphone_on, camera_on, ..running.remote.clone() };
                 running.session.pause_video(!camera_on);
             }
             SessionNote::Stats(stats) => {

@@ -3,7 +3,6 @@
 //! A peer without the channel (a plain browser page) is taken to send picture and sound and to have no name.
 
 use eyeline_protocol::inner::Bytes32;
-use eyeline_seal::clean_name;
 use serde::{Deserialize, Serialize};
 
 /// Longest message we read, in bytes.
@@ -20,8 +19,6 @@ pub(crate) enum Control {
     },
     /// What the sender shows of itself; sent when the channel opens and on every change.
     State {
-        /// The name it gives itself.
-        name: String,
         /// It wants to be heard.
         microphone_on: bool,
         /// It sends a picture.
@@ -57,19 +54,12 @@ impl Control {
         serde_json::to_vec(self).expect("strings and numbers always serialise")
     }
 
-    /// Reads a message of the other side; `None` for anything that is none. Names are cut to what can be shown.
+    /// Reads a message of the other side; `None` for anything that is none.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return None;
         }
-        match serde_json::from_slice(bytes).ok()? {
-            Self::State { name, microphone_on, camera_on } => {
-                Some(Self::State { name: clean_name(&name), microphone_on, camera_on })
-            }
-            other @ (Self::Bind { .. } | Self::Ping { .. } | Self::Pong { .. } | Self::Timing { .. } | Self::Bye) => {
-                Some(other)
-            }
-        }
+        serde_json::from_slice(bytes).ok()
     }
 }
 
@@ -78,14 +68,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_bytes_are_refused_and_names_tamed() {
+    fn foreign_bytes_are_refused() {
         for bytes in [&b""[..], b"{}", b"\xff", b"[]", br#"{"type":"nod"}"#] {
             assert_eq!(Control::decode(bytes), None);
         }
         assert_eq!(Control::decode(&vec![b' '; MESSAGE_BYTES_MAX + 1]), None);
-        let state = |name: &str| Control::State { name: name.into(), microphone_on: true, camera_on: false };
-        let long = "x".repeat(200);
-        assert_eq!(Control::decode(&state(" A\u{202e}da ").encode()), Some(state("Ada")));
-        assert_eq!(Control::decode(&state(&long).encode()), Some(state(&long[..eyeline_seal::NAME_CHARS_MAX])));
+        let state = Control::State { microphone_on: true, camera_on: false };
+        assert_eq!(Control::decode(&state.encode()), Some(state));
     }
 }

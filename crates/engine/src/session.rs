@@ -41,7 +41,7 @@ pub(crate) enum SessionNote {
     /// The data channel is open.
     ControlOpen,
     /// What the other side shows of itself.
-    RemoteState { name: String, microphone_on: bool, camera_on: bool },
+    RemoteState { microphone_on: bool, camera_on: bool },
     /// Figures of now.
     Stats(Box<SessionStats>),
 }
@@ -334,8 +334,8 @@ impl Run {
                     self.early.push(bytes.clone());
                 }
             }
-            Some(Control::State { name, microphone_on, camera_on }) => {
-                self.tell(SessionNote::RemoteState { name, microphone_on, camera_on }).await;
+            Some(Control::State { microphone_on, camera_on }) => {
+                self.tell(SessionNote::RemoteState { microphone_on, camera_on }).await;
             }
             Some(Control::Ping { sent_us }) => {
                 let sent = self.clock.unix_us(Instant::now());

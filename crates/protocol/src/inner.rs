@@ -234,12 +234,39 @@ impl fmt::Debug for Inner {
 /// Why bytes are not an inner message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InnerError {
-    /// Not JSON of a known type.
-    #[error("not a known message")]
+    /// Not a message.
+    #[error("not a message")]
     Malformed,
+    /// A message of a type that this version does not know.
+    #[error("a message of an unknown type")]
+    UnknownType,
     /// A description, candidate or server address is longer than allowed.
     #[error("a description, candidate or server address is too long")]
     TooLong,
+}
+
+/// The types of [`Inner`], as they are written.
+const TYPES: [&str; 14] = [
+    "offer",
+    "answer",
+    "candidate",
+    "candidates_end",
+    "restart",
+    "moved",
+    "busy",
+    "bye",
+    "sas_commit",
+    "sas_nonce",
+    "sas_reveal",
+    "contact_request",
+    "contact_accept",
+    "contact_decline",
+];
+
+/// What tells an unknown message from a broken one.
+#[derive(Deserialize)]
+struct Tag {
+    r#type: String,
 }
 
 impl Inner {
@@ -248,7 +275,10 @@ impl Inner {
     /// # Errors
     /// [`InnerError`] for anything that is not one; arbitrary bytes never panic.
     pub fn decode(bytes: &[u8]) -> Result<Self, InnerError> {
-        let inner: Self = serde_json::from_slice(bytes).map_err(|_| InnerError::Malformed)?;
+        let inner: Self = serde_json::from_slice(bytes).map_err(|_| match serde_json::from_slice::<Tag>(bytes) {
+            Ok(tag) if !TYPES.contains(&tag.r#type.as_str()) => InnerError::UnknownType,
+            Ok(_) | Err(_) => InnerError::Malformed,
+        })?;
         let fits = match &inner {
             Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SDP_BYTES_MAX,
             Self::Candidate { candidate, .. } => candidate.len() <= CANDIDATE_BYTES_MAX,
@@ -288,11 +318,10 @@ mod tests {
 
     #[test]
     fn foreign_bytes_are_refused() {
-        for bytes in
-            [&b""[..], b"{}", b"[1]", b"\xff\xfe", br#"{"type":"dance"}"#, br#"{"type":"bye","session":"a b"}"#]
-        {
+        for bytes in [&b""[..], b"{}", b"[1]", b"\xff\xfe", br#"{"type":7}"#, br#"{"type":"bye","session":"a b"}"#] {
             assert_eq!(Inner::decode(bytes), Err(InnerError::Malformed));
         }
+        assert_eq!(Inner::decode(br#"{"type":"dance"}"#), Err(InnerError::UnknownType));
         let long = Inner::Candidate {
             session: SessionId::from_random(1),
             epoch: 0,

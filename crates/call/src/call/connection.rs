@@ -140,7 +140,9 @@ impl Call {
     /// What came from outside and could not be used costs the session it was for, not our place in the room. In a call the
     /// connection stays as it was, and a restart of ICE mends what it can.
     fn handle_rtc_error(&mut self) {
-        match &self.stage {
+        match &mut self.stage {
+            // The answer that was being made will not come, so the next one is not to be taken for it.
+            Stage::Talking { session, .. } => drop(session.answering.pop_front()),
             Stage::Connecting { session, .. } if session.role == Role::Answerer => {
                 self.drop_session();
                 self.enter(Stage::Waiting);
@@ -149,12 +151,7 @@ impl Call {
                 self.end(EndReason::Incompatible);
             }
             Stage::Connecting { .. } => self.end(EndReason::Internal),
-            Stage::Ringing
-            | Stage::Joining
-            | Stage::Waiting
-            | Stage::Refused { .. }
-            | Stage::Talking { .. }
-            | Stage::Ended(_) => {}
+            Stage::Ringing | Stage::Joining | Stage::Waiting | Stage::Refused { .. } | Stage::Ended(_) => {}
         }
     }
 

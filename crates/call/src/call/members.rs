@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use eyeline_protocol::inner::Inner;
+use eyeline_protocol::inner::{Inner, InnerError};
 use eyeline_protocol::{ErrorCode, IceConfig, MemberId};
 use eyeline_seal::{OpenError, PairError};
 
@@ -190,7 +190,9 @@ fn consequence(refusal: &Refusal) -> Option<EndReason> {
         | Refusal::BindTimeout
         | Refusal::NotABody => Some(EndReason::Tampered),
         Refusal::WrongDevice => Some(EndReason::KeyChanged),
-        Refusal::Inner(_) | Refusal::Sdp(_) => Some(EndReason::Incompatible),
+        Refusal::Inner(InnerError::Malformed | InnerError::TooLong) | Refusal::Sdp(_) => Some(EndReason::Incompatible),
+        // A later version may say more than we know.
+        Refusal::Inner(InnerError::UnknownType) => None,
         Refusal::Handshake(PairError::Malformed | PairError::Finished)
         | Refusal::HandshakeNotDue
         | Refusal::Sealed(OpenError::Replayed)
@@ -200,7 +202,6 @@ fn consequence(refusal: &Refusal) -> Option<EndReason> {
         | Refusal::Candidate(_)
         | Refusal::SasNotDue
         | Refusal::SasCommitment
-        | Refusal::Code(_)
         | Refusal::Ring(_)
         | Refusal::NotAContact => None,
     }

@@ -15,7 +15,7 @@ use eyeline_media::units::Bitrate;
 use eyeline_media::video::{CameraInfo, CameraSource, CaptureFormat, list_cameras};
 use eyeline_people::{CallKind, Direction, People, PeopleError};
 use eyeline_protocol::inner::SessionId;
-use eyeline_seal::{Identity, Link, LocalCard, Server, clean_name};
+use eyeline_seal::{Identity, Link, LocalCard, Server};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::active_call::{ActiveCall, CallContext, Terms};
@@ -431,7 +431,6 @@ impl Actor {
         let (camera, _, _) = self.media.states();
         let Some(call) = &self.call else { return };
         let state = Control::State {
-            name: clean_name(&self.config.name),
             microphone_on: self.microphone_on,
             // A camera that does not run shows as off, whatever the user wants.
             camera_on: self.camera_on && matches!(camera, DeviceState::Running { .. } | DeviceState::Opening),

@@ -140,6 +140,11 @@ impl Actor {
     }
 
     fn rung(&mut self, ring: RingRef, caller: &PeerCard, offer: &RingOffer) {
+        if Some(offer.link.server()) != self.contacts.home.as_ref() {
+            // Going there would tell a server of the caller's choice our address.
+            tracing::warn!("a ring to another server than ours, refused");
+            return;
+        }
         self.contacts.refresh(caller);
         let Some(contact) = self.contacts.by_device(&caller.device) else { return };
         let shown = IncomingRing {
@@ -257,6 +262,11 @@ impl Actor {
         let Some(peer) = call.peer().cloned() else { return };
         if !std::mem::replace(&mut self.acquaintance.refreshed, true) {
             self.contacts.refresh(&peer);
+            let contact = self.contacts.by_device(&peer.device);
+            let name = contact.map_or(peer.name.as_str(), |contact| contact.shown_name()).to_owned();
+            if let Some(call) = &mut self.call {
+                call.set_remote_name(&name);
+            }
         }
         for message in messages {
             self.handle_contact(&peer, message);
