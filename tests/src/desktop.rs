@@ -15,6 +15,9 @@ use crate::{Failure, Outcome, Scene, wait_for};
 /// Long enough for anything that follows a click.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 
+/// The entries of the list of contacts.
+const CONTACTS: &str = "[data-testid^=\"contact-\"][data-online]";
+
 /// How a window is opened.
 #[derive(Clone, Debug)]
 pub struct AppSetup {
@@ -72,6 +75,52 @@ impl App {
     /// When it is not there or cannot be clicked.
     pub fn click(&mut self, test_id: &str) -> Outcome {
         self.window.click(&selector(test_id), STEP_LIMIT)
+    }
+
+    /// Presses the button of this test id by script, once it is there and can be pressed: the controls of a call step back
+    /// when nobody moves the mouse, and WebDriver only clicks what is in sight.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn press(&mut self, test_id: &str) -> Outcome {
+        self.wait_element(test_id, "!element.disabled && (element.click(), true)").map(|_| ())
+    }
+
+    /// Waits for an element as [`Self::wait_element`] does, and returns the text that `expression` is about it.
+    ///
+    /// # Errors
+    /// When that does not come.
+    pub fn wait_text(&mut self, test_id: &str, expression: &str) -> Outcome<String> {
+        let text = self.wait_element(test_id, expression)?;
+        text.as_str().map(Into::into).ok_or_else(|| Failure::new(format!("not a text: {text}")))
+    }
+
+    /// Waits until the only contact is listed and `condition` holds of it.
+    ///
+    /// # Errors
+    /// When that does not come.
+    pub fn wait_contact(&mut self, condition: &str) -> Outcome {
+        let script = format!(
+            "const all = document.querySelectorAll('{CONTACTS}'); const element = all[0];
+             return all.length === 1 && ({condition})"
+        );
+        self.window.wait_script(&format!("one contact with {condition}"), STEP_LIMIT, &script).map(|_| ())
+    }
+
+    /// Opens the page of the only contact.
+    ///
+    /// # Errors
+    /// When there is not one.
+    pub fn open_contact(&mut self) -> Outcome {
+        self.wait_contact("(element.click(), true)")
+    }
+
+    /// Rings the only contact.
+    ///
+    /// # Errors
+    /// When there is not one.
+    pub fn ring_contact(&mut self) -> Outcome {
+        self.window.click("[data-testid^=\"contact-ring-\"]", STEP_LIMIT)
     }
 
     /// Types into the field of this test id, in place of what is in it.

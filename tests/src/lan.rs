@@ -1,11 +1,15 @@
 //! Machines on a network: namespaces joined by a bridge. Needs root.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{self, Command};
+use std::thread;
 
 use crate::binaries::installed;
 use crate::process::run;
-use crate::{Outcome, Scene};
+use crate::{Failure, Outcome, Scene};
 
 /// Where a program runs: on this machine as it is, or in a network namespace of it.
 #[derive(Clone, Debug)]
@@ -96,8 +100,27 @@ impl Lan {
 }
 
 impl Host {
-    pub(crate) fn name(&self) -> &str {
+    fn name(&self) -> &str {
         self.namespace.as_deref().unwrap_or("")
+    }
+
+    /// Runs `action` in a thread that is on this machine: sockets that it opens, and threads that it starts, stay there.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn within<T: Send>(&self, action: impl FnOnce() -> T + Send) -> Outcome<T> {
+        let enter = || {
+            if let Some(namespace) = &self.namespace {
+                let file = File::open(Path::new("/run/netns").join(namespace))?;
+                // SAFETY: the descriptor is open, and only this thread is moved.
+                if unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(action())
+        };
+        let done = thread::scope(|scope| scope.spawn(enter).join());
+        Ok(done.map_err(|_| Failure::new("what ran on a machine of the network panicked"))??)
     }
 
     /// Drops all UDP that this machine sends or gets, until the returned value is dropped.

@@ -9,13 +9,17 @@
 pub mod binaries;
 pub mod bridge;
 pub mod browser;
+pub mod capture;
 pub mod clip;
 pub mod desktop;
 pub mod display;
 pub mod failure;
 pub mod http;
+pub mod ice_proxy;
 pub mod lan;
 pub mod logs;
+pub mod memory;
+pub mod needles;
 pub mod peer;
 pub mod picture;
 pub mod process;
@@ -26,7 +30,9 @@ pub mod room;
 pub mod scene;
 pub mod server;
 pub mod sound;
+pub mod turn;
 pub mod webdriver;
+pub mod wire;
 
 pub use failure::{Failure, Outcome, wait_for};
 pub use process::Process;

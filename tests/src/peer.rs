@@ -121,10 +121,10 @@ impl Peer {
         })
     }
 
-    /// All it writes about its call and its faults, apart from sound and pictures; not the link and the code, which it
-    /// prints for its user.
+    /// What it writes about its call and its faults for whoever reads logs; not the link and the code, which it prints for
+    /// its user, and not the state that `--stats` is asked for.
     pub fn logged(&self) -> String {
-        let logs = ["err", "events", "stats.jsonl"].map(|kind| self.logs.with_extension(kind));
+        let logs = ["err", "events"].map(|kind| self.logs.with_extension(kind));
         logs.map(|log| crate::process::read_lossy(&log)).concat()
     }
 

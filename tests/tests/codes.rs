@@ -5,9 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::Duration;
 
+use eyeline_seal::{SpokenCode, words};
 use eyeline_tests::binaries::Binary;
+use eyeline_tests::peer::{Peer, PeerSetup};
 use eyeline_tests::raw_client::RawClient;
 use eyeline_tests::report::say;
+use eyeline_tests::server::Server;
 use eyeline_tests::{Failure, Outcome, Process, Scene, ensure};
 use serde_json::Value;
 
@@ -20,6 +23,8 @@ const TRIES: usize = 1_000;
 /// On one socket; few enough that the limit of messages per socket does not slow the guesser down.
 const TRIES_PER_SOCKET: usize = 15;
 const CODES: usize = 30;
+/// Codes of one host that may be guessed at before it is asked whether it wants another.
+const WRONG_TRIES_MAX: usize = 3;
 /// What `docs/protocol.md` allows an address in 30 minutes.
 const LOOKED_AT_MAX: usize = 10;
 
@@ -138,5 +143,117 @@ async fn codes_guesser() -> Outcome {
     let answer = claim(&mut friend, in_use[CODES - 1]).await?;
     ensure!(answer["type"] == "code_claimed", "a friend is answered by {answer}");
     say(&format!("{TRIES} tries from one address: {} codes guessed at, once each", looked_at.len()));
+    Ok(())
+}
+
+const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+fn host_with_code(scene: &Scene, server: &Server) -> Outcome<Peer> {
+    let setup = PeerSetup { more: vec!["--code".into()], ..PeerSetup::default() };
+    Ok(Peer::host(scene, "host", &setup, &server.url())?.0)
+}
+
+fn join_with(scene: &Scene, name: &str, server: &Server, code: &str) -> Outcome<Peer> {
+    Peer::start(scene, name, &PeerSetup::default(), &["--server", &server.url(), "--join-code", code])
+}
+
+/// Ends without a call, and with these words.
+fn ends_with(mut peer: Peer, words: &str) -> Outcome {
+    let error = peer.wait_event("why it ended", CALL_LIMIT, |event| event.name == "error")?;
+    ensure!(error.text.contains(words), "it ended with {:?}, expected {words:?}", error.text);
+    ensure!(!peer.process.wait_end(CALL_LIMIT)?.success(), "it ended as if all were well");
+    ensure!(peer.events()?.iter().all(|event| event.name != "in_call"), "it was in a call");
+    Ok(())
+}
+
+/// A code as somebody says it who was told it on the phone.
+fn as_said(code: &SpokenCode) -> String {
+    let [first, second] = code.word_indices().map(|index| words()[usize::from(index)]);
+    format!("  {} {}, {second}", code.nameplate, first.to_uppercase())
+}
+
+/// The same code with another second word.
+fn mistaken(code: &SpokenCode) -> String {
+    let [first, second] = code.word_indices().map(usize::from);
+    format!("{}-{}-{}", code.nameplate, words()[first], words()[(second + 1) % words().len()])
+}
+
+/// A call by a code that was said aloud, and both ends show the same emoji.
+#[test]
+fn codes_call_by_code() -> Outcome {
+    let scene = Scene::open("codes_call_by_code")?;
+    let server = Server::start(&scene)?;
+    let mut host = host_with_code(&scene, &server)?;
+    let code = host.wait_code(0)?;
+    let mut guest = join_with(&scene, "guest", &server, &as_said(&code))?;
+    let emoji = |peer: &mut Peer| {
+        peer.wait_pictures(5, CALL_LIMIT)?;
+        Ok::<_, Failure>(peer.wait_event("the emoji to compare", CALL_LIMIT, |event| event.name == "sas")?.text)
+    };
+    let (at_host, at_guest) = (emoji(&mut host)?, emoji(&mut guest)?);
+    ensure!(at_host == at_guest, "the host is shown {at_host:?}, the guest {at_guest:?}");
+    // Nobody who hears it later gets anywhere.
+    let late = join_with(&scene, "late", &server, &as_said(&code))?;
+    ends_with(late, "nobody waits with this code")?;
+    guest.end()?;
+    host.process.wait_end(CALL_LIMIT).map(|_| ())
+}
+
+/// A wrong word uses the code up: the host knows of it and gets another, and the right words come too late.
+#[test]
+fn codes_wrong_guess_burns_and_host_sees() -> Outcome {
+    let scene = Scene::open("codes_wrong_guess_burns_and_host_sees")?;
+    let server = Server::start(&scene)?;
+    let mut host = host_with_code(&scene, &server)?;
+    let first = host.wait_code(0)?;
+    ends_with(join_with(&scene, "guesser", &server, &mistaken(&first))?, "the code was not right")?;
+
+    let second = host.wait_code(1)?;
+    ensure!(second.nameplate != first.nameplate, "the second code is at the nameplate of the first");
+    ensure!(second.word_indices() != first.word_indices(), "the second code has the words of the first");
+    let shown: Vec<String> =
+        host.events()?.into_iter().filter(|event| event.name == "code").map(|event| event.text).collect();
+    ensure!(shown == ["0", "1"], "the host was shown codes after wrong tries {shown:?}");
+
+    ends_with(join_with(&scene, "late", &server, &first.to_string())?, "nobody waits with this code")?;
+    let mut guest = join_with(&scene, "guest", &server, &second.to_string())?;
+    guest.wait_pictures(5, CALL_LIMIT)?;
+    host.wait_pictures(5, CALL_LIMIT)?;
+    guest.end()
+}
+
+/// A new code comes by itself until three were guessed at wrongly; after that the host is asked.
+#[test]
+fn codes_that_go_on_being_guessed_at_end() -> Outcome {
+    let scene = Scene::open("codes_that_go_on_being_guessed_at_end")?;
+    let server = Server::start(&scene)?;
+    let mut host = host_with_code(&scene, &server)?;
+    for nth in 0..WRONG_TRIES_MAX {
+        let code = host.wait_code(nth)?;
+        ends_with(join_with(&scene, &format!("guesser-{nth}"), &server, &mistaken(&code))?, "the code was not right")?;
+    }
+    let burned = host.wait_event("no code any more", CALL_LIMIT, |event| event.name == "code_burned")?;
+    ensure!(burned.text == WRONG_TRIES_MAX.to_string(), "the host is told of {} wrong tries", burned.text);
+    host.end()
+}
+
+/// Someone who asks for a nameplate learns only that nobody is there to be met: not whether there ever was, nor why not.
+#[tokio::test]
+async fn codes_unknown_and_used_are_answered_alike() -> Outcome {
+    let scene = Scene::open("codes_unknown_and_used_are_answered_alike")?;
+    let server = Server::start(&scene)?;
+    let mut host = Host::wait(&server.address()).await?;
+    let mut other = welcomed(&server.address(), FRIEND).await?;
+    let there = claim(&mut other, host.nameplate).await?;
+    ensure!(there["type"] == "code_claimed", "a code in use is answered by {there}");
+    let mut asker = welcomed(&server.address(), GUESSER).await?;
+    let used = claim(&mut asker, host.nameplate).await?;
+    host.client.say(r#"{"type":"code_close","met":false}"#).await;
+    let mut answers = vec![used];
+    for nameplate in [host.nameplate, host.nameplate + 1, 999_999] {
+        answers.push(claim(&mut asker, nameplate).await?);
+    }
+    let expected = serde_json::json!({ "type": "code_failed" });
+    ensure!(answers.iter().all(|answer| *answer == expected), "answered by {answers:?}");
     Ok(())
 }

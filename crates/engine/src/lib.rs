@@ -13,6 +13,7 @@ mod devices;
 mod figures;
 mod inlet;
 mod invitation;
+pub mod logging;
 mod network;
 
 mod reaching;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Parser;
 use eyeline_engine::view::{CodeState, EndReason, Phase, Snapshot};
-use eyeline_engine::{Command, Engine, EngineConfig, EngineError, EngineGone, EngineHandle, report};
+use eyeline_engine::{Command, Engine, EngineConfig, EngineError, EngineGone, EngineHandle, logging, report};
 use eyeline_media::audio::{list_microphones, list_speakers};
 use eyeline_media::video::list_cameras;
 use eyeline_seal::{Client, Identity};
@@ -42,8 +42,7 @@ enum PeerError {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("EYELINE_LOG").unwrap_or_else(|_| LOG.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    logging::start(LOG);
     if args.list_devices {
         return list_devices();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eyeline_call::{GateViolation, Refusal, RtcInput, State};
+use eyeline_call::{EndReason, GateViolation, Refusal, RtcInput, State};
 use eyeline_protocol::MemberId;
 use eyeline_protocol::inner::{Bytes32, Inner};
 use eyeline_seal::{BindRole, sas};
@@ -81,7 +81,7 @@ fn evil_server_peer_never_binds() {
     report("no bind", &world);
     assert_no_media(&world);
     assert_refused(&world, 0, &Refusal::BindTimeout);
-    assert_eq!(world.state(0), TAMPERED);
+    assert_eq!(world.state(0), State::Ended(EndReason::NoPath));
 }
 
 #[test]

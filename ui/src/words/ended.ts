@@ -115,8 +115,12 @@ const ENDED: Record<EndReason, EndWords> = {
   },
 };
 
-/** Why a call ended; `name` is the other side's, empty when unknown. */
-export function endWords(reason: EndReason, name: string): Words & { wayOn: WayOn } {
+/** Why a call ended; `name` is the other side's, empty when unknown, and so is the link of a call that had none to share. */
+export function endWords(reason: EndReason, name: string, link: string): Words & { wayOn: WayOn } {
   const { title, next, wayOn } = ENDED[reason];
+  if (link === '' && wayOn === 'rejoin') {
+    const again = reason === 'server_unreachable' ? next : 'You can ring again, or start another call.';
+    return { title: title(nameOr(name)), next: again, wayOn: 'ring' };
+  }
   return { title: title(nameOr(name)), next, wayOn };
 }

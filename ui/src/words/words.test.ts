@@ -78,8 +78,8 @@ function expectPlain({ title, next }: Words) {
 
 describe('words', () => {
   it.each(keys(REASONS))('say why a call ended and what to do: %s', (reason) => {
-    expectPlain(endWords(reason, 'Mira'));
-    expectPlain(endWords(reason, ''));
+    expectPlain(endWords(reason, 'Mira', 'link'));
+    expectPlain(endWords(reason, '', ''));
   });
 
   it.each(keys(PROBLEMS))('say what is wrong with a device: %s', (problem) => {
@@ -93,8 +93,9 @@ describe('words', () => {
   it.each(keys(CODES))('say why a command failed: %s', (code) => expectPlain(commandWords(code)));
 
   it('name the other side, or do without its name', () => {
-    expect(endWords('remote_hung_up', 'Mira').title).toBe('Mira left the call');
-    expect(endWords('remote_hung_up', ' ').title).toBe('The other person left the call');
+    expect(endWords('remote_hung_up', 'Mira', 'link').title).toBe('Mira left the call');
+    expect(endWords('hung_up', 'Mira', '').wayOn).toBe('ring');
+    expect(endWords('remote_hung_up', ' ', 'link').title).toBe('The other person left the call');
     expect(nameOr('  Mira ')).toBe('Mira');
   });
 

@@ -160,7 +160,8 @@ impl Call {
         match &self.stage {
             Stage::Connecting { session, .. } if session.assurance.bind_deadline().is_some_and(|at| now >= at) => {
                 self.refused(Refusal::BindTimeout);
-                self.end(EndReason::Tampered);
+                // A path that dies at this moment is the likelier reason than somebody in between, who is kept out either way.
+                self.end(EndReason::NoPath);
             }
             Stage::Connecting { until, .. } if now >= *until => self.end(EndReason::NoPath),
             Stage::Refused { members, retry_at } if now >= *retry_at => {
