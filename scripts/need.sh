@@ -10,6 +10,7 @@ BUILD_PACKAGES=(
     libasound2-dev                       # sound through ALSA
     libgtk-3-dev libwebkit2gtk-4.1-dev   # the window and its page
     libayatana-appindicator3-1           # the icon in the tray; the app starts without it as well
+    fonts-noto-color-emoji               # the pictures that two people compare; their names are written below
 )
 TEST_PACKAGES=(
     xvfb imagemagick fonts-dejavu-core   # a screen, and pictures of it

@@ -52,6 +52,10 @@ impl Tracker {
                 (link, remote.name.clone(), now_unix_ms.saturating_sub(*since_unix_ms).max(0))
             }
         };
+        // A ring has no link to come back by.
+        if link.is_empty() {
+            return None;
+        }
         Some(RecentCall { link: link.clone(), name, at_unix_ms: self.began_unix_ms.take()?, duration_ms })
     }
 }

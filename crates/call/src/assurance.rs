@@ -101,7 +101,8 @@ impl Assurance {
 
     /// Our proof, once, as soon as it can be sent.
     pub(crate) fn bind_to_send(&mut self) -> Option<[u8; 32]> {
-        let keys = self.keys.as_ref().filter(|_| self.control_open && !self.bind_sent)?;
+        let reachable = self.control_open || self.connected_at.is_some();
+        let keys = self.keys.as_ref().filter(|_| reachable && !self.bind_sent)?;
         self.bind_sent = true;
         Some(keys.ours)
     }

@@ -164,7 +164,7 @@ pub enum RtcCommand {
         /// Use relays alone, so that the other side learns no address of ours.
         relay_only: bool,
     },
-    /// Send our proof that we mean this connection, over the connection.
+    /// Send our proof that we mean this connection, over the connection, by the quickest way there is.
     Bind([u8; 32]),
     /// Make an offer and set it as local description; answer with [`RtcInput::Offer`].
     Offer {

@@ -202,7 +202,8 @@ impl Reach {
     }
 
     fn go_offline(&mut self) {
-        if std::mem::replace(&mut self.online, false) {
+        // Without an inbox the line is only for knowing who is there, which is not known any more.
+        if std::mem::replace(&mut self.online, false) || self.inbox.is_none() {
             self.events.push_back(ReachEvent::Offline);
         }
     }

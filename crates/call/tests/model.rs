@@ -570,5 +570,5 @@ fn model_of_a_hostile_peer_with_the_link() {
 
 #[test]
 fn model_of_a_hostile_peer_between_two_callers() {
-    explore(Freedoms { name: "hostile peer between", evil: 2, depth: 7, ..NOTHING });
+    explore(Freedoms { name: "hostile peer between", evil: 2, depth: 8, ..NOTHING });
 }

@@ -31,6 +31,8 @@ use crate::wire::Wire;
 
 /// What sound, its packet headers and repair may take beside the picture.
 const SOUND_SHARE: Bitrate = Bitrate::from_kbps(64);
+/// How long after a ring was accepted one waits alone for the other: it may have ended at that very moment.
+const MEET_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the goodbye may take before the program goes anyway.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -85,6 +87,8 @@ pub(crate) struct ActiveCall {
     ring: Option<Ringing>,
     /// What the other side wants of us as a person.
     contact_messages: Vec<ContactMessage>,
+    /// When a ring that was accepted must have brought the two together.
+    meet_by: Option<Instant>,
     /// A better reason for the end than the machine knows.
     ended_for: Option<EndReason>,
     running: Option<Running>,
@@ -119,6 +123,7 @@ impl ActiveCall {
             code: None,
             ring: None,
             contact_messages: Vec::new(),
+            meet_by: None,
             ended_for: None,
             running: None,
             closing: Vec::new(),
@@ -133,6 +138,9 @@ impl ActiveCall {
 
     /// Shows a code that leads here, or a new one.
     pub(crate) fn offer_code(&mut self, now: Instant, random: [u8; 32]) {
+        if self.terms.kind == CallKind::Ring || !matches!(self.call.state(), State::Joining | State::Waiting) {
+            return;
+        }
         self.withdraw_code(now);
         let wire = Wire::new(self.link.websocket_url(), self.context.notes.clone());
         self.code = Some(Offering::new(now, CodeOffer::new(now, self.link.clone(), random), wire));
@@ -164,7 +172,10 @@ impl ActiveCall {
             RingOutState::Unreachable => Some(EndReason::ServerUnreachable),
             RingOutState::Calling | RingOutState::Ringing | RingOutState::Answered(RingAnswer::Accepted, _) => None,
         };
-        if matches!(self.call.state(), State::InCall(_) | State::Ended(_)) {
+        if matches!(ring.state(), RingOutState::Answered(RingAnswer::Accepted, _)) {
+            self.meet_by.get_or_insert(now + MEET_TIMEOUT);
+        }
+        if matches!(self.call.state(), State::Connecting | State::InCall(_) | State::Ended(_)) {
             ring.cancel(now);
             self.ring = None;
         } else if let Some(reason) = reason {
@@ -176,7 +187,7 @@ impl ActiveCall {
 
     // ---- what belongs to it
 
-    /// Gives a note of a socket to whichever part it is for; false if to none.
+    /// Gives a note of a socket to whichever part it is for.
     pub(crate) fn handle_socket_note(&mut self, now: Instant, attempt: u64, input: SocketInput, media: &LocalMedia) {
         if self.wire.is(attempt) {
             self.feed(now, Input::Socket(input), media);
@@ -197,10 +208,16 @@ impl ActiveCall {
         }
         self.feed(now, Input::Timeout, media);
         self.settle_invitations(now, media);
+        let alone = matches!(self.call.state(), State::Joining | State::Waiting);
+        if self.meet_by.take_if(|at| now >= *at).is_some() && alone {
+            self.ended_for = Some(EndReason::NoAnswer);
+            self.feed(now, Input::HangUp, media);
+        }
     }
 
     pub(crate) fn accept(&mut self, now: Instant, media: &LocalMedia) {
         self.requested_at = now;
+        self.meet_by = Some(now + MEET_TIMEOUT);
         self.feed(now, Input::Accept, media);
     }
 
@@ -280,7 +297,7 @@ impl ActiveCall {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let code = self.code.as_ref().and_then(Offering::poll_timeout);
         let ring = self.ring.as_ref().and_then(Ringing::poll_timeout);
-        [self.call.poll_timeout(), code, ring].into_iter().flatten().min()
+        [self.call.poll_timeout(), code, ring, self.meet_by].into_iter().flatten().min()
     }
 
     pub(crate) fn over(&self) -> bool {
@@ -434,6 +451,7 @@ impl ActiveCall {
                 | PeerEvent::CandidatesDone
                 | PeerEvent::State(_)
                 | PeerEvent::ControlOpen
+                | PeerEvent::Proof(_)
                 | PeerEvent::Control(_) => {}
             },
         }
@@ -451,7 +469,8 @@ impl ActiveCall {
 
     /// The call as the user sees it.
     pub(crate) fn phase(&self, identity: RemoteIdentity) -> Phase {
-        let link = self.link.to_string();
+        // A ring's room is for that ring only.
+        let link = if self.terms.kind == CallKind::Ring { String::new() } else { self.link.to_string() };
         match (self.call.state(), &self.running) {
             (State::Ringing, _) => Phase::Idle,
             (State::Joining, _) if self.ring.is_none() => Phase::Joining { link },
@@ -479,8 +498,7 @@ impl ActiveCall {
                 reason: self.phase_reason(),
                 duration_ms: self.duration_ms(),
                 remote_name: self.remote_name.clone(),
-                // A ring's room is for that ring only.
-                link: if self.terms.kind == CallKind::Ring { String::new() } else { link },
+                link,
             },
         }
     }

@@ -87,8 +87,8 @@ impl Contacts {
         if let Some(contact) = self.by_device(&peer.device) {
             return if contact.verified_at.is_some() { view::Trust::Verified } else { view::Trust::Invited };
         }
-        let others = self.store.known_under_name(&peer.name).unwrap_or_else(|error| failed(&error, Vec::new()));
-        if peer.name.is_empty() || others.is_empty() { view::Trust::Invited } else { view::Trust::Changed }
+        let namesake = self.list.iter().any(|contact| contact.is_called(&peer.name));
+        if peer.name.is_empty() || !namesake { view::Trust::Invited } else { view::Trust::Changed }
     }
 
     // ---- being reached
@@ -209,7 +209,7 @@ impl Contacts {
         }
     }
 
-    /// Does what the user wants with a contact. `token` is 16 fresh random bytes.
+    /// Does what the user wants with a contact.
     pub(crate) fn change_contact(&mut self, id: &str, change: ContactChange) {
         let Some(device) = self.by_id(id).map(|contact| contact.device) else { return };
         self.change(|store| match change {

@@ -1,6 +1,6 @@
 //! What the two engines say to each other over the connection's data channel: JSON, one message each.
 //!
-//! A peer without the channel (a plain browser page) is taken to send picture and sound and to have no name.
+//! A peer that says nothing but its proof (a plain browser page) is taken to send picture and sound.
 
 use eyeline_protocol::inner::Bytes32;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub(crate) enum Control {
         /// HMAC-SHA256 over role and fingerprints (`docs/protocol.md`).
         proof: Bytes32,
     },
-    /// What the sender shows of itself; sent when the channel opens and on every change.
+    /// What the sender shows of itself; sent when the gate opens and on every change.
     State {
         /// It wants to be heard.
         microphone_on: bool,

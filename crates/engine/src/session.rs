@@ -207,8 +207,8 @@ async fn run(
     run.work(&mut inbox, &mut events).await;
     run.peer.close().await;
     // Stopping the decoder thread waits for it.
-    let video = run.video;
-    let _stopped = tokio::task::spawn_blocking(move || drop(video)).await;
+    let (video, media) = (run.video, run.media);
+    let _stopped = tokio::task::spawn_blocking(move || drop((media, video))).await;
 }
 
 impl Run {
@@ -252,7 +252,7 @@ impl Run {
             RtcCommand::Bind(proof) => {
                 let proof = Bytes32(proof);
                 self.binding = Some(Binding { proof, again_at: Instant::now() + BIND_AGAIN, pause: BIND_AGAIN });
-                return self.send_control(&Control::Bind { proof }).await;
+                return self.say_proof(proof).await;
             }
             RtcCommand::Offer { restart } => {
                 self.peer.create_offer(restart).await.map(|sdp| Some(RtcInput::Offer(sdp)))
@@ -288,8 +288,12 @@ impl Run {
             PeerEvent::State(PeerState::Disconnected) => SessionNote::Call(RtcInput::Disconnected),
             PeerEvent::State(PeerState::Failed) => SessionNote::Call(RtcInput::Failed),
             PeerEvent::State(PeerState::Connecting | PeerState::Closed) => return,
+            PeerEvent::Proof(proof) => SessionNote::Call(RtcInput::Bind(proof)),
             PeerEvent::ControlOpen => {
                 self.control_open = true;
+                if let Some(Binding { proof, .. }) = self.binding {
+                    self.send_control(&Control::Bind { proof }).await;
+                }
                 self.tell(SessionNote::ControlOpen).await;
                 SessionNote::Call(RtcInput::ControlOpen)
             }
@@ -307,6 +311,13 @@ impl Run {
         binding.pause *= 2;
         binding.again_at = Instant::now() + binding.pause;
         let proof = binding.proof;
+        self.say_proof(proof).await;
+    }
+
+    /// Beside the media it arrives two round trips sooner, which is how long the control channel needs to open; over the
+    /// channel it reaches whoever knows no other way, a browser.
+    async fn say_proof(&self, proof: Bytes32) {
+        self.peer.send_proof(&proof.0).await;
         self.send_control(&Control::Bind { proof }).await;
     }
 

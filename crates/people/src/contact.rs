@@ -54,7 +54,7 @@ impl Contact {
     }
 
     /// Whether `name` is one of their two names, blanks around it and case aside.
-    pub(crate) fn is_called(&self, name: &str) -> bool {
+    pub fn is_called(&self, name: &str) -> bool {
         let wanted = folded(name);
         folded(&self.name) == wanted || self.alias.as_deref().is_some_and(|alias| folded(alias) == wanted)
     }

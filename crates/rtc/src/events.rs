@@ -59,6 +59,8 @@ pub enum PeerEvent {
     ControlOpen,
     /// A message on the control channel.
     Control(Bytes),
+    /// The other side's proof ([`Peer::send_proof`](crate::Peer::send_proof)). Only the newest is kept.
+    Proof([u8; 32]),
     /// Negotiation settled which codec to send.
     VideoCodec(VideoCodec),
 }
@@ -74,6 +76,7 @@ impl fmt::Debug for PeerEvent {
             Self::TargetBitrate(rate) => write!(f, "TargetBitrate({rate})"),
             Self::ControlOpen => f.write_str("ControlOpen"),
             Self::Control(bytes) => write!(f, "Control({} bytes)", bytes.len()),
+            Self::Proof(_) => f.write_str("Proof(redacted)"),
             Self::VideoCodec(codec) => write!(f, "VideoCodec({codec:?})"),
         }
     }
@@ -122,6 +125,7 @@ pub(crate) struct Mailbox {
 struct Pending {
     ordered: VecDeque<PeerEvent>,
     keyframe: bool,
+    proof: Option<[u8; 32]>,
     target: Option<Bitrate>,
     ended: bool,
 }
@@ -130,6 +134,9 @@ impl Pending {
     fn take(&mut self) -> Option<PeerEvent> {
         if let Some(event) = self.ordered.pop_front() {
             return Some(event);
+        }
+        if let Some(proof) = self.proof.take() {
+            return Some(PeerEvent::Proof(proof));
         }
         if std::mem::take(&mut self.keyframe) {
             return Some(PeerEvent::KeyframeRequested);
@@ -149,6 +156,7 @@ impl Mailbox {
             let mut pending = self.lock();
             match event {
                 PeerEvent::KeyframeRequested => pending.keyframe = true,
+                PeerEvent::Proof(proof) => pending.proof = Some(proof),
                 PeerEvent::TargetBitrate(rate) => pending.target = Some(rate),
                 other if pending.ordered.len() < ORDERED_EVENTS => pending.ordered.push_back(other),
                 other => tracing::warn!(event = ?other, "event queue full, event dropped"),

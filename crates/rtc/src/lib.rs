@@ -16,6 +16,7 @@ mod handler;
 mod link;
 mod negotiation;
 mod peer;
+mod proof;
 mod receive;
 mod sdp;
 mod send;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eyeline_media::units::Bitrate;
+use rtc::rtcp::raw_packet::RawPacket;
 use tokio::sync::Mutex;
 use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder, RTCIceCandidateType};
 
@@ -17,6 +18,7 @@ use crate::events::{Mailbox, PathKind, PeerEvent, PeerEvents, PeerState};
 use crate::handler::Handler;
 use crate::link::Link;
 use crate::negotiation::Negotiation;
+use crate::proof;
 use crate::send::{self, AudioSender, Seed, SendQueue, Tracks, VideoClock, VideoSender};
 use crate::setup;
 use crate::stats::PeerStats;
@@ -121,6 +123,16 @@ impl Peer {
     /// [`RtcError::ControlUnavailable`] before [`PeerEvent::ControlOpen`], after the end, or if the message is too long.
     pub async fn send_control(&self, message: Bytes) -> Result<(), RtcError> {
         self.0.control.send(message).await
+    }
+
+    /// Sends 32 bytes beside the media, encrypted like it (RTCP APP, RFC 3550 section 6.7): they arrive before the control
+    /// channel is open, or not at all.
+    pub async fn send_proof(&self, proof: &[u8; 32]) {
+        let (video, _) = self.0.negotiation.lock().await.tracks();
+        let packet = RawPacket(proof::write(self.0.link.video_ssrc, proof));
+        if let Err(error) = video.write_rtcp(vec![Box::new(packet)]).await {
+            tracing::debug!(%error, "proof not sent");
+        }
     }
 
     /// SHA-256 of the certificate that the other end showed in DTLS, DER-encoded (RFC 8122). `None` before the handshake.

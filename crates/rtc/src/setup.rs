@@ -36,6 +36,10 @@ const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 const ICE_MAX_CHECKS: u16 = 200;
 /// How long a direct path may still turn up before a relayed one is taken.
 const RELAY_WAIT: Duration = Duration::from_millis(400);
+/// How long a path that showed itself by a check before it was told of waits for a better one. The default of a second is
+/// paid by every call in which the first check overtakes its candidate. Not zero: the other side's relay can look like
+/// one, and would get around [`RELAY_WAIT`].
+const PEER_REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
 /// Silence after which the connection counts as interrupted.
 const DISCONNECTED_AFTER: Duration = Duration::from_millis(2_500);
 /// And after which it counts as failed: late, because a restart is tried meanwhile.
@@ -114,6 +118,8 @@ pub(crate) fn settings(config: &PeerConfig) -> SettingEngine {
         .with_srtcp_replay_protection_window(REPLAY_WINDOW)
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_MAX_CHECKS))
         .with_relay_acceptance_min_wait(Some(if config.relay_only { Duration::ZERO } else { RELAY_WAIT }))
+        .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_prflx_acceptance_min_wait(Some(PEER_REFLEXIVE_WAIT))
         .with_ice_timeouts(Some(DISCONNECTED_AFTER), Some(FAILED_AFTER), Some(KEEPALIVE))
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_include_loopback_candidate(config.include_loopback)

@@ -52,6 +52,7 @@ impl Call {
             }
             RtcInput::Connected { certificate } => {
                 session.assurance.connect(now, certificate);
+                self.send_bind();
                 self.handle_connected(now);
             }
             RtcInput::ControlOpen => {

@@ -219,6 +219,7 @@ impl Actor {
             Command::ForgetPastCall(id) => self.contacts.forget_past(id),
             Command::ClearHistory => self.contacts.clear_history(),
             Command::WipePeople { identity } => {
+                self.incoming = None;
                 self.contacts.wipe(identity);
                 self.reach_anew();
             }
@@ -237,6 +238,7 @@ impl Actor {
             Command::SelectMicrophone(id) => self.devices.microphone = id,
             Command::SelectSpeaker(id) => self.devices.speaker = id,
             Command::RefreshDevices => self.refresh_devices(),
+            // Lines that are open go on under the old name; it is shown by the card of the next call.
             Command::SetName(name) => self.config.name = name,
             Command::SetVideoQuality(quality) => self.set_video_quality(quality),
             Command::SetCodecs(codecs) => self.config.codecs = codecs,
@@ -274,8 +276,9 @@ impl Actor {
         match random().map(|secret| Link::new(server, secret)) {
             Some(Ok(link)) => {
                 let relay_only = relay_only || self.config.relay_only;
+                let free = self.call.is_none();
                 self.begin(&link, Terms { relay_only, ..self.terms(Direction::Out, CallKind::Link) });
-                if code {
+                if code && free {
                     self.new_code();
                 }
             }

@@ -67,7 +67,7 @@ impl Actor {
             ClaimState::Wrong => Err(EndReason::WrongCode),
             ClaimState::Unreachable => Err(EndReason::ServerUnreachable),
         };
-        let relay_only = claim.relay_only;
+        let relay_only = claim.relay_only || self.config.relay_only;
         self.claim = None;
         match result {
             Ok(link) => self.begin(&link, Terms { relay_only, ..self.terms(Direction::Out, CallKind::Code) }),
@@ -114,7 +114,7 @@ impl Actor {
         let Some(mut incoming) = self.incoming.take() else { return };
         if self.call.is_some() {
             self.answer(&incoming.ring, RingAnswer::Busy);
-            return;
+            return self.remember_ring(incoming, Outcome::Missed);
         }
         self.answer(&incoming.ring, RingAnswer::Accepted);
         if let Some(mut claim) = self.claim.take() {
@@ -193,14 +193,24 @@ impl Actor {
         let inbox = self.contacts.inbox();
         let home = self.contacts.home.clone();
         let local = self.local();
+        let mut dropped = Vec::new();
         self.reaching.retain_mut(|reaching| {
             let wanted =
                 servers.contains(&reaching.server) && reaching.home == (Some(&reaching.server) == home.as_ref());
             if !wanted {
                 reaching.close();
+                dropped.push((reaching.home, reaching.server.to_string()));
             }
             wanted
         });
+        let left_home = dropped.iter().any(|(home, _)| *home);
+        dropped.iter().for_each(|(_, server)| self.contacts.forget_online(server));
+        // Nobody would say any more when such a ring is over.
+        let contacts = &self.contacts;
+        let may_ring = |incoming: &Incoming| contacts.by_device(&incoming.device).is_some_and(|known| !known.blocked);
+        if let Some(incoming) = self.incoming.take_if(|incoming| left_home || !may_ring(incoming)) {
+            self.remember_ring(incoming, Outcome::Missed);
+        }
         for server in servers {
             let access = self.contacts.access(&server);
             if let Some(reaching) = self.reaching.iter_mut().find(|reaching| reaching.server == server) {
@@ -212,7 +222,7 @@ impl Actor {
         }
     }
 
-    /// With other keys or another name nothing of the old lines can stay.
+    /// With other keys nothing of the old lines can stay.
     pub(super) fn reach_anew(&mut self) {
         for mut reaching in self.reaching.drain(..) {
             reaching.close();
@@ -274,7 +284,10 @@ impl Actor {
     }
 
     fn handle_contact(&mut self, peer: &PeerCard, message: ContactMessage) {
-        match (message, &self.acquaintance.ours) {
+        // Only what we asked for in this call, and what was not answered yet, is agreed to.
+        let asked =
+            self.acquaintance.ours.as_ref().filter(|_| self.acquaintance.exchange == ContactExchange::Requested);
+        match (message, asked) {
             // Both asked at once, or they agree.
             (ContactMessage::Request(theirs), Some(ours)) => {
                 let ours = ours.clone();

@@ -9,6 +9,7 @@ use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::raw_packet::RawPacket;
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::reception_report::ReceptionReport;
 use rtc::rtcp::sender_report::SenderReport;
@@ -17,7 +18,9 @@ use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 use rtc::shared::marshal::MarshalSize;
 
+use crate::events::PeerEvent;
 use crate::link::Link;
+use crate::proof;
 use crate::stats::SenderTime;
 
 /// Sender reports remembered for the round trip time; one a second and stream leaves.
@@ -50,6 +53,10 @@ impl WireTap {
             report.reports.iter().for_each(|report| self.read_reception(now, report));
         } else if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
             report.reports.iter().for_each(|report| self.read_reception(now, report));
+        } else if let Some(RawPacket(bytes)) = packet.downcast_ref() {
+            if let Some(proof) = proof::read(bytes) {
+                self.link.mailbox.post(PeerEvent::Proof(proof));
+            }
         } else if packet.is::<TransportLayerNack>() {
             self.link.count(|stats| stats.nacks_received += 1);
         } else if packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>() {
