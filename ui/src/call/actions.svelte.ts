@@ -48,7 +48,7 @@ export class CallActions {
 
   async #copyLink(): Promise<void> {
     const { phase } = this.#session.snapshot;
-    if (phase.kind === 'idle' || phase.kind === 'claiming' || phase.kind === 'ended') return;
+    if (phase.kind === 'ended' || !('link' in phase) || phase.link === '') return;
     if (!(await this.#session.ask('link_copy', { link: phase.link }))) return;
     this.copied = true;
     clearTimeout(this.#timer);
