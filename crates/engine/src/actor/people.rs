@@ -5,7 +5,7 @@ use std::time::Instant;
 use eyeline_call::{ClaimState, CodeClaim, ContactMessage, Input, ReachEvent, RingOut};
 use eyeline_people::{CallKind, Direction, Outcome};
 use eyeline_protocol::inner::ContactCard;
-use eyeline_protocol::{InboxId, RingRef, RingToken};
+use eyeline_protocol::{RingRef, RingToken};
 use eyeline_seal::{DeviceId, Link, NoisePublic, PeerCard, RingAnswer, RingOffer, RingTo, Server, SpokenCode, sas};
 
 use super::{Actor, random};
@@ -249,7 +249,7 @@ impl Actor {
                 tracing::info!("not reachable");
                 self.contacts.forget_online(&server);
             }
-            ReachEvent::Presence(inbox, online) => self.contacts.set_online((server, InboxId(inbox.0)), online),
+            ReachEvent::Presence(inbox, online) => self.contacts.set_online((server, inbox), online),
             ReachEvent::Ring { ring, caller, offer } => self.rung(ring, &caller, &offer),
             ReachEvent::Cancelled(ring) => {
                 if let Some(incoming) = self.incoming.take_if(|incoming| incoming.ring == ring) {
