@@ -17,7 +17,7 @@ TEST_PACKAGES=(
     webkit2gtk-driver                    # drives the app's page
     pulseaudio pulseaudio-utils          # a sound system with devices that go nowhere
     dbus gnome-keyring                   # a keychain
-    iproute2 nftables                    # two machines and a network between them
+    iproute2 nftables conntrack          # two machines and a network between them
 )
 
 say() { printf '\n== %s\n' "$*"; }

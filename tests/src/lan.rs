@@ -35,7 +35,11 @@ impl Host {
         }
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> Outcome<String> {
+    /// Runs a program there to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started or fails.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Outcome<String> {
         run(self.command(Path::new(program)).args(arguments))
     }
 }
@@ -87,14 +91,23 @@ impl Lan {
     }
 
     fn plug_in(&self, host: &Host, letter: &str, address: &str) -> Outcome {
-        let port = format!("port-{letter}");
+        self.cable(host, letter, "eth0", address)?;
+        host.run("ip", &["route", "add", "default", "via", Self::SERVER_ADDRESS])?;
+        Ok(())
+    }
+
+    /// One more cable from `host` to the Ethernet: its interface there gets `address` (with its prefix length).
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn cable(&self, host: &Host, port: &str, interface: &str, address: &str) -> Outcome {
+        let port = format!("port-{port}");
         let (near, far) = (self.server.name(), host.name());
-        ip(&["link", "add", &port, "netns", near, "type", "veth", "peer", "name", "eth0", "netns", far])?;
+        ip(&["link", "add", &port, "netns", near, "type", "veth", "peer", "name", interface, "netns", far])?;
         self.server.run("ip", &["link", "set", &port, "master", "br0"])?;
         self.server.run("ip", &["link", "set", &port, "up"])?;
-        host.run("ip", &["address", "add", address, "dev", "eth0"])?;
-        host.run("ip", &["link", "set", "eth0", "up"])?;
-        host.run("ip", &["route", "add", "default", "via", Self::SERVER_ADDRESS])?;
+        host.run("ip", &["address", "add", address, "dev", interface])?;
+        host.run("ip", &["link", "set", interface, "up"])?;
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ pub mod lan;
 pub mod logs;
 pub mod memory;
 pub mod needles;
+pub mod pair;
 pub mod peer;
 pub mod picture;
 pub mod process;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use eyeline_tests::clip::Clip;
 use eyeline_tests::lan::{Lan, lan_or_skip};
 use eyeline_tests::logs::{FrameLog, count, percentile};
+use eyeline_tests::pair::{CONNECT_LIMIT, Pair};
 use eyeline_tests::peer::{Peer, PeerSetup, unix_us};
 use eyeline_tests::picture::Luma;
 use eyeline_tests::process::Usage;
@@ -13,7 +14,6 @@ use eyeline_tests::report::Table;
 use eyeline_tests::server::Server;
 use eyeline_tests::{Outcome, Scene, ensure, sound, wait_for};
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// How long the measured call lasts.
 const CALL: Duration = Duration::from_secs(60);
 /// The film that is sent: short, since it is large, and long enough that a number does not come again within the delay.
@@ -183,35 +183,6 @@ fn publish(scene: &Scene, sides: &[Side; 2]) -> Outcome {
     table.publish(scene)
 }
 
-/// A call between two peers on this machine.
-struct Pair {
-    a: Peer,
-    b: Peer,
-}
-
-impl Pair {
-    fn connect(scene: &Scene, server: &Server, a: &PeerSetup, b: &PeerSetup) -> Outcome<Self> {
-        let (mut a, link) = Peer::host(scene, "a", a, &server.url())?;
-        let mut b = Peer::join(scene, "b", b, &link)?;
-        a.wait_pictures(30, CONNECT_LIMIT)?;
-        b.wait_pictures(30, CONNECT_LIMIT)?;
-        Ok(Self { a, b })
-    }
-
-    fn both_see(&mut self, more: usize) -> Outcome {
-        self.a.wait_pictures(more, CONNECT_LIMIT)?;
-        self.b.wait_pictures(more, CONNECT_LIMIT)
-    }
-
-    fn both_hear(&mut self) -> Outcome {
-        let now = unix_us();
-        for peer in [&mut self.a, &mut self.b] {
-            peer.wait_stats("the other side's sound", now, CONNECT_LIMIT, |line| line.levels.remote > 0.1)?;
-        }
-        Ok(())
-    }
-}
-
 /// The server is killed in the middle of a call and comes back empty: picture and sound go on, and a hang-up said through
 /// the new server arrives.
 #[test]
@@ -240,36 +211,6 @@ fn call_survives_server_restart() -> Outcome {
     // Said through the new server.
     pair.a.end()?;
     pair.b.process.wait_end(CONNECT_LIMIT).map(|_| ())
-}
-
-/// All UDP is lost for three seconds, and the call comes back by itself.
-#[test]
-fn call_recovers_from_udp_block() -> Outcome {
-    let scene = Scene::open("call_recovers_from_udp_block")?;
-    let Some(lan) = lan_or_skip(&scene)? else { return Ok(()) };
-    let server = Server::start_on(&scene, "server", &lan.server, Lan::SERVER_ADDRESS, 0)?;
-    let mut pair = Pair::connect(&scene, &server, &PeerSetup::on(&lan.a), &PeerSetup::on(&lan.b))?;
-    let blocked_at = unix_us();
-    let blocked = lan.a.block_udp()?;
-    wait_for("three seconds without UDP", Duration::from_secs(10), || {
-        Ok((unix_us() > blocked_at + 3_000_000).then_some(()))
-    })?;
-    drop(blocked);
-    let open_at = unix_us();
-    pair.both_see(60)?;
-    pair.both_hear()?;
-
-    let mut table = Table::new(&["a", "b"]);
-    let mut back_ms = Vec::new();
-    for peer in [&pair.a, &pair.b] {
-        let shown = peer.frames()?.shown;
-        let during = shown.iter().filter(|shown| (blocked_at + 500_000..open_at).contains(&shown.unix_us)).count();
-        ensure!(during == 0, "{during} pictures came through a network that carries none: the block does not work");
-        let back = shown.iter().find(|shown| shown.unix_us >= open_at).map_or(0, |shown| shown.unix_us - open_at);
-        back_ms.push(format!("{:.0}", count(usize::try_from(back)?) / 1000.0));
-    }
-    table.row("first picture after the block, ms", &back_ms);
-    table.publish(&scene)
 }
 
 /// Who is told to end says so, and the other side's call ends too.

@@ -161,6 +161,14 @@ impl Line {
                 None
             }
             SocketInput::Closed => self.lost(now),
+            SocketInput::NetworkChanged => {
+                // What failed before may work now.
+                if matches!(self.state, State::Pausing { .. }) {
+                    self.failures = 0;
+                    self.connect(now);
+                }
+                None
+            }
             SocketInput::Frame(frame) => {
                 let message = wire::decode_server(&frame).ok()?;
                 self.handle_message(now, message)

@@ -51,6 +51,8 @@ pub enum SocketInput {
     Frame(String),
     /// It could not be opened, or it closed.
     Closed,
+    /// The machine's addresses changed, or it woke from sleep: what failed before may work now.
+    NetworkChanged,
 }
 
 impl fmt::Debug for SocketInput {
@@ -59,6 +61,7 @@ impl fmt::Debug for SocketInput {
             Self::Opened => "Opened",
             Self::Frame(_) => "Frame(..)",
             Self::Closed => "Closed",
+            Self::NetworkChanged => "NetworkChanged",
         })
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Session {
     pub(crate) answering: VecDeque<u32>,
     /// When its offerer last restarted ICE.
     pub(crate) restarted_at: Option<Instant>,
+    /// A restart of ICE is due as soon as the other side can be told.
+    pub(crate) restart_due: bool,
     /// What ties the connection to the people.
     pub(crate) assurance: Assurance,
 }
@@ -68,6 +70,7 @@ impl Session {
             local_epoch: 0,
             answering: VecDeque::new(),
             restarted_at: None,
+            restart_due: false,
             assurance: Assurance::default(),
         }
     }
@@ -83,6 +86,7 @@ impl Session {
             local_epoch: epoch,
             answering,
             restarted_at: None,
+            restart_due: false,
             assurance: Assurance::default(),
         }
     }

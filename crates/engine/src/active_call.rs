@@ -199,6 +199,18 @@ impl ActiveCall {
         self.settle_invitations(now, media);
     }
 
+    pub(crate) fn network_changed(&mut self, now: Instant, media: &LocalMedia) {
+        let _told_with_the_call = self.wire.network_changed();
+        if let Some(code) = &mut self.code {
+            code.network_changed(now);
+        }
+        if let Some(ring) = &mut self.ring {
+            ring.network_changed(now);
+        }
+        self.feed(now, Input::NetworkChanged, media);
+        self.settle_invitations(now, media);
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant, media: &LocalMedia) {
         if let Some(code) = &mut self.code {
             code.handle_timeout(now);

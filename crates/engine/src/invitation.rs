@@ -54,6 +54,11 @@ macro_rules! wired {
                 self.drain(now);
             }
 
+            pub(crate) fn network_changed(&mut self, now: Instant) {
+                let input = self.wire.network_changed();
+                self.handle_socket(now, input);
+            }
+
             fn drain(&mut self, now: Instant) {
                 while let Some(command) = self.machine.poll_command() {
                     if let Some(input) = self.wire.apply(command) {

@@ -69,6 +69,11 @@ impl Reaching {
         self.drain(now);
     }
 
+    pub(crate) fn network_changed(&mut self, now: Instant) {
+        let input = self.wire.network_changed();
+        self.handle_socket(now, input);
+    }
+
     pub(crate) fn set_access(&mut self, access: Access) {
         self.machine.set_access(access);
         self.drain(Instant::now());

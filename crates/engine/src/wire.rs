@@ -50,6 +50,14 @@ impl Wire {
         }
     }
 
+    /// The network changed: finds out whether the server is still there. What the machine must be told comes back.
+    pub(crate) fn network_changed(&self) -> SocketInput {
+        if let Some(socket) = &self.socket {
+            socket.check();
+        }
+        SocketInput::NetworkChanged
+    }
+
     /// Sends what is queued and closes.
     pub(crate) async fn finish(mut self) {
         if let Some(socket) = self.socket.take() {

@@ -40,12 +40,12 @@ const RELAY_WAIT: Duration = Duration::from_millis(400);
 /// paid by every call in which the first check overtakes its candidate. Not zero: the other side's relay can look like
 /// one, and would get around [`RELAY_WAIT`].
 const PEER_REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
-/// Silence after which the connection counts as interrupted.
-const DISCONNECTED_AFTER: Duration = Duration::from_millis(2_500);
+/// Silence after which the connection counts as interrupted. Media, its feedback and the consent checks come many times in it.
+const DISCONNECTED_AFTER: Duration = Duration::from_millis(1_500);
 /// And after which it counts as failed: late, because a restart is tried meanwhile.
 const FAILED_AFTER: Duration = Duration::from_secs(30);
 /// Time between consent checks.
-const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE: Duration = Duration::from_millis(400);
 /// Time between reports of arrivals to the sender's estimator.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
 /// Sent packets kept for retransmission: four seconds at 3 Mbit/s. A power of two.

@@ -119,7 +119,11 @@ export function phaseWords(phase: Phase): string {
     case 'connecting':
       return 'Connecting…';
     case 'in_call':
-      return phase.connection === 'reconnecting' ? 'Reconnecting…' : PATH[phase.path];
+      if (phase.connection === 'connected') {
+        return PATH[phase.path];
+      }
+      // With the server in reach it is the path between the two that broke; without it, most likely our own network.
+      return phase.signaling ? 'Reconnecting: looking for a new path…' : 'Reconnecting: waiting for the network…';
   }
 }
 

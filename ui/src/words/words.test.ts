@@ -102,7 +102,9 @@ describe('words', () => {
   it('tell how the two are connected', () => {
     expect(phaseWords(inCall())).toBe('Connected directly');
     expect(phaseWords(inCall({ path: 'relayed' }))).toBe('Connected through a relay');
-    expect(phaseWords(inCall({ connection: 'reconnecting' }))).toBe('Reconnecting…');
+    expect(phaseWords(inCall({ connection: 'reconnecting' }))).toBe('Reconnecting: looking for a new path…');
+    const alone = inCall({ connection: 'reconnecting', signaling: false });
+    expect(phaseWords(alone)).toBe('Reconnecting: waiting for the network…');
     expect(phaseCode(inCall({ connection: 'reconnecting' }))).toBe('reconnecting');
     expect(phaseWords({ kind: 'connecting', link: LINK })).toBe('Connecting…');
     expect(phaseWords({ kind: 'idle' })).toBe('');

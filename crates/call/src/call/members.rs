@@ -77,8 +77,13 @@ impl Call {
         for id in gone.iter().filter(|id| !members.contains(id)) {
             self.handle_peer_left(id);
         }
-        if let Stage::Talking { outage: Some(outage), .. } = &mut self.stage {
-            outage.retry_at = now;
+        if let Stage::Talking { session, outage, .. } = &mut self.stage {
+            if let Some(outage) = outage {
+                outage.retry_at = now;
+            }
+            if session.restart_due {
+                self.restart_ice(now);
+            }
         }
         self.changed();
     }

@@ -13,7 +13,7 @@ use eyeline_protocol::{IceConfig, MemberId};
 use eyeline_seal::{DeviceId, PeerCard, RoomKeys};
 
 use crate::entropy::Entropy;
-use crate::output::{Input, Output, RtcCommand};
+use crate::output::{Input, Output, RtcCommand, SocketInput};
 use crate::pairs::{LocalPeer, Pairs};
 use crate::place::{Entry, Place};
 use crate::refusal::Refusal;
@@ -242,7 +242,7 @@ impl Call {
             Input::Accept => self.accept(now),
             Input::HangUp => self.hang_up(),
             Input::Contact(message) => self.send_contact(message),
-            Input::NetworkChanged => self.restart_ice(now),
+            Input::NetworkChanged => self.network_changed(now),
             Input::Timeout => self.handle_timeout(now),
         }
         self.drain_place(now);
@@ -269,6 +269,11 @@ impl Call {
             | Stage::Ended(_) => None,
         };
         own.into_iter().chain(self.place.poll_timeout()).min()
+    }
+
+    fn network_changed(&mut self, now: Instant) {
+        self.place.handle(now, SocketInput::NetworkChanged);
+        self.restart_ice(now);
     }
 
     fn accept(&mut self, now: Instant) {

@@ -146,9 +146,13 @@ impl Call {
         if let Some(outage) = outage {
             outage.retry_at = now;
         }
+        let restart_due = session.restart_due;
         if !reply {
             let moved = Inner::Moved { session: id.clone(), reply: true };
             self.send_to(std::slice::from_ref(from), &moved);
+        }
+        if restart_due {
+            self.restart_ice(now);
         }
     }
 
@@ -173,8 +177,8 @@ impl Call {
             outage.retry_at = now + Outage::RETRY;
         }
         let (id, role, recipients) = (session.id.clone(), session.role, session.recipients());
-        if !self.place.online() {
-            // Nothing would reach the other end; it is done as soon as the server is back.
+        session.restart_due = !self.place.online();
+        if session.restart_due {
             return;
         }
         match role {

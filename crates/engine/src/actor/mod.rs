@@ -23,7 +23,7 @@ use crate::contacts::Contacts;
 use crate::control::Control;
 use crate::devices::{LocalMedia, LocalMediaError};
 use crate::invitation::Claiming;
-use crate::network::Addresses;
+use crate::network::Network;
 use crate::reaching::Reaching;
 use crate::session::SessionNote;
 use crate::view::{
@@ -162,7 +162,7 @@ impl Actor {
         self.refresh_devices();
         self.reach();
         let mut levels = tokio::time::interval(LEVEL_TICK);
-        let _network = Addresses::watch(self.notes.clone());
+        let _network = Network::watch(self.notes.clone());
         let done = loop {
             let deadline = self.poll_timeout();
             tokio::select! {
@@ -251,7 +251,7 @@ impl Actor {
             Note::Session { session, note } => self.handle_session(session, note),
             Note::DeviceChanged => {}
             Note::DeviceList { cameras, microphones, speakers } => self.list_devices(cameras, microphones, speakers),
-            Note::NetworkChanged => self.feed(Input::NetworkChanged),
+            Note::NetworkChanged => self.network_changed(),
         }
     }
 
@@ -366,6 +366,19 @@ impl Actor {
             reaching.handle_socket(now, input);
         } else if let Some(call) = &mut self.call {
             call.handle_socket_note(now, attempt, input, &self.media);
+        }
+    }
+
+    fn network_changed(&mut self) {
+        let now = Instant::now();
+        if let Some(claim) = &mut self.claim {
+            claim.network_changed(now);
+        }
+        for reaching in &mut self.reaching {
+            reaching.network_changed(now);
+        }
+        if let Some(call) = &mut self.call {
+            call.network_changed(now, &self.media);
         }
     }
 
