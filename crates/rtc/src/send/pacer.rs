@@ -22,6 +22,8 @@ const OVERHEAD: usize = 40;
 /// Queue of video packets of type `T` with their size.
 #[derive(Debug)]
 pub(crate) struct Pacer<T> {
+    /// Leaves first: what somebody waits for already.
+    urgent: VecDeque<(usize, T)>,
     queue: VecDeque<(usize, T)>,
     queued: usize,
     /// When the next packet may leave.
@@ -30,20 +32,26 @@ pub(crate) struct Pacer<T> {
 
 impl<T> Default for Pacer<T> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), queued: 0, next: None }
+        Self { urgent: VecDeque::new(), queue: VecDeque::new(), queued: 0, next: None }
     }
 }
 
 impl<T> Pacer<T> {
     /// Whether a frame of `size` bytes would still leave in time. An empty queue takes any frame.
     pub(crate) fn has_room(&self, size: usize, target: Bitrate) -> bool {
-        self.queue.is_empty() || seconds(self.queued + size, MAX_PACE * rate(target)) <= MAX_QUEUE.as_secs_f64()
+        self.queued == 0 || seconds(self.queued + size, MAX_PACE * rate(target)) <= MAX_QUEUE.as_secs_f64()
     }
 
     /// Queues a packet of `size` bytes.
     pub(crate) fn push(&mut self, size: usize, packet: T) {
         self.queued += size + OVERHEAD;
         self.queue.push_back((size + OVERHEAD, packet));
+    }
+
+    /// Queues a packet of `size` bytes ahead of all that [`push`](Self::push) queued.
+    pub(crate) fn push_urgent(&mut self, size: usize, packet: T) {
+        self.queued += size + OVERHEAD;
+        self.urgent.push_back((size + OVERHEAD, packet));
     }
 
     /// The next packet that may leave at `now`.
@@ -53,7 +61,7 @@ impl<T> Pacer<T> {
             return None;
         }
         let drain = bits(self.queued) / MAX_QUEUE.as_secs_f64();
-        let (size, packet) = self.queue.pop_front()?;
+        let (size, packet) = self.urgent.pop_front().or_else(|| self.queue.pop_front())?;
         self.queued -= size;
         let target = rate(target);
         let pace = drain.clamp(PACE * target, MAX_PACE * target);
@@ -64,7 +72,7 @@ impl<T> Pacer<T> {
     /// When [`pop`](Self::pop) will have something; `None` while the queue is empty.
     pub(crate) fn next(&self) -> Option<Instant> {
         let next = self.next?;
-        (!self.queue.is_empty()).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
+        (self.queued > 0).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
     }
 }
 
@@ -125,6 +133,17 @@ mod tests {
         assert!(pacer.has_room(20_000, TARGET));
         let span = drain(&mut pacer, Instant::now()).last().unwrap().0;
         assert!((220..=400).contains(&span.as_millis()), "{span:?}");
+    }
+
+    #[test]
+    fn what_is_urgent_overtakes() {
+        let mut pacer = Pacer::default();
+        pacer.push(1_210, 1);
+        pacer.push(1_210, 2);
+        pacer.push_urgent(1_210, 3);
+        let order: Vec<u32> = drain(&mut pacer, Instant::now()).into_iter().map(|(_, n)| n).collect();
+        assert_eq!(order, [3, 1, 2]);
+        assert_eq!(pacer.next(), None);
     }
 
     #[test]
