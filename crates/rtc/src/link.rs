@@ -10,6 +10,7 @@ use eyeline_media::units::Bitrate;
 use tokio::sync::Notify;
 
 use crate::config::PeerConfig;
+use crate::estimate::{Advice, Probe};
 use crate::events::{Mailbox, PeerEvent};
 use crate::sdp::PayloadTypes;
 use crate::stats::PeerStats;
@@ -44,6 +45,8 @@ pub(crate) struct Link {
     /// Wakes the task that finds out which path is in use.
     pub(crate) path_changed: Notify,
     target_bps: AtomicU64,
+    pace_bps: AtomicU64,
+    probe: Mutex<Option<Probe>>,
     rtt_us: AtomicU64,
     stats: Mutex<PeerStats>,
     receiving: Mutex<Arc<PayloadTypes>>,
@@ -65,6 +68,8 @@ impl Link {
             closed: AtomicBool::new(false),
             path_changed: Notify::new(),
             target_bps: AtomicU64::new(start.bps()),
+            pace_bps: AtomicU64::new(start.bps() * 5 / 2),
+            probe: Mutex::default(),
             rtt_us: AtomicU64::new(0),
             stats: Mutex::default(),
             receiving: Mutex::default(),
@@ -87,6 +92,26 @@ impl Link {
 
     pub(crate) fn target(&self) -> Bitrate {
         Bitrate::from_bps(self.target_bps.load(Relaxed))
+    }
+
+    /// How fast the pacer lets video out.
+    pub(crate) fn pace(&self) -> Bitrate {
+        Bitrate::from_bps(self.pace_bps.load(Relaxed))
+    }
+
+    /// Publishes what the estimator advises.
+    pub(crate) fn set_advice(&self, advice: Advice) {
+        self.pace_bps.store(advice.pace.bps(), Relaxed);
+        self.set_target(advice.target);
+    }
+
+    /// Asks the sending task for a probe with what it sends next; replaces one that it did not take.
+    pub(crate) fn set_probe(&self, probe: Probe) {
+        *lock(&self.probe) = Some(probe);
+    }
+
+    pub(crate) fn take_probe(&self) -> Option<Probe> {
+        lock(&self.probe).take()
     }
 
     /// Publishes a new estimate if it differs.

@@ -90,8 +90,16 @@ impl<'a> Writer<'a> {
             chain = (chain || frame.keyframe) && self.queue_video(&frame);
         }
         let target = self.queue.link.target();
+        self.pacer.set_pace(self.queue.link.pace());
+        if let Some(probe) = self.queue.link.take_probe() {
+            self.pacer.start_probe(Instant::now(), probe);
+        }
         while let Some(packet) = self.pacer.pop(Instant::now(), target) {
             write(&*self.tracks.video, packet).await;
+        }
+        // There is no padding: a probe that media does not fill ends early.
+        if self.pacer.padding(Instant::now()).is_some() {
+            self.pacer.padded(Instant::now(), 0);
         }
     }
 
