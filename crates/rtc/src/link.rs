@@ -10,6 +10,7 @@ use eyeline_media::units::Bitrate;
 use tokio::sync::Notify;
 
 use crate::config::PeerConfig;
+use crate::estimate::{Advice, Probe};
 use crate::events::{Mailbox, PeerEvent};
 use crate::sdp::PayloadTypes;
 use crate::stats::PeerStats;
@@ -58,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) resend_due: Notify,
     requested: Mutex<Vec<u16>>,
     target_bps: AtomicU64,
+    pace_bps: AtomicU64,
+    probe: Mutex<Option<Probe>>,
     rtt_us: AtomicU64,
     stats: Mutex<PeerStats>,
     receiving: Mutex<Arc<PayloadTypes>>,
@@ -80,6 +83,8 @@ impl Link {
             resend_due: Notify::new(),
             requested: Mutex::default(),
             target_bps: AtomicU64::new(start.bps()),
+            pace_bps: AtomicU64::new(start.bps() * 5 / 2),
+            probe: Mutex::default(),
             rtt_us: AtomicU64::new(0),
             stats: Mutex::default(),
             receiving: Mutex::default(),
@@ -102,6 +107,26 @@ impl Link {
 
     pub(crate) fn target(&self) -> Bitrate {
         Bitrate::from_bps(self.target_bps.load(Relaxed))
+    }
+
+    /// How fast the pacer lets video out.
+    pub(crate) fn pace(&self) -> Bitrate {
+        Bitrate::from_bps(self.pace_bps.load(Relaxed))
+    }
+
+    /// Publishes what the estimator advises.
+    pub(crate) fn set_advice(&self, advice: Advice) {
+        self.pace_bps.store(advice.pace.bps(), Relaxed);
+        self.set_target(advice.target);
+    }
+
+    /// Asks the sending task for a probe with what it sends next; replaces one that it did not take.
+    pub(crate) fn set_probe(&self, probe: Probe) {
+        *lock(&self.probe) = Some(probe);
+    }
+
+    pub(crate) fn take_probe(&self) -> Option<Probe> {
+        lock(&self.probe).take()
     }
 
     /// Publishes a new estimate if it differs.

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use eyeline_media::frame::VideoCodec;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
-    CongestionControlBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder,
-    TwccSenderBuilder,
+    ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
 };
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::configure_twcc;
@@ -24,7 +23,7 @@ use webrtc::peer_connection::{
 
 use crate::config::PeerConfig;
 use crate::error::RtcError;
-use crate::estimate::{EstimatorSlot, LossDelayEstimator};
+use crate::estimate::{FeedbackTap, PathEstimator};
 use crate::link::Link;
 use crate::tap::{MEDIA_SLOT, MediaTap, PeerSinks, WIRE_SLOT, WireTap, WithRepair};
 
@@ -97,11 +96,10 @@ pub(crate) fn media_engine(codecs: &[VideoCodec]) -> Result<MediaEngine, RtcErro
 /// The packet chain. There is no pacer in it: video is paced before it gets sequence numbers (`send`). There is neither
 /// NACK generator nor responder: the media tap asks for what is missing by round trip time, and `send` answers.
 pub(crate) fn interceptors(engine: &mut MediaEngine, link: &Arc<Link>, sinks: PeerSinks) -> Result<Registry, RtcError> {
-    let estimator = LossDelayEstimator::new(Instant::now(), link.target(), link.limits.clone());
-    let estimator = EstimatorSlot::new(estimator, link.clone());
+    let estimator = PathEstimator::new(Instant::now(), link.target(), link.limits.clone());
     let registry = configure_twcc(Registry::new(), engine).map_err(RtcError::setup)?;
     Ok(registry
-        .with(Slot::CongestionControl, WithRepair::new(CongestionControlBuilder::new(estimator).build(), link.ssrcs))
+        .with(Slot::CongestionControl, FeedbackTap::new(estimator, link.clone()))
         .with(Slot::TwccSender, WithRepair::new(TwccSenderBuilder::new().build(), link.ssrcs))
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL).build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())

@@ -1,12 +1,15 @@
-//! Sliding windows: how fast bytes passed a point, and how many packets were lost.
+//! Sliding windows: how fast bytes passed a point, and the least of a measure.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
-/// Long enough to even out frames, short enough to follow a sudden change.
-const RATE_WINDOW: f64 = 0.5;
+/// Long enough to even out frames.
+const WINDOW: f64 = 0.5;
 /// A rate is known after this much of the window.
-const MIN_RATE_SPAN: f64 = 0.25;
+const MIN_SPAN: f64 = 0.25;
+/// Short enough to show only what passed since a queue began.
+const SHORT_WINDOW: f64 = 0.15;
+/// Fewer packets are no rate.
+const MIN_SHORT_PACKETS: usize = 3;
 
 /// Bytes over time at one point, on any clock that counts seconds.
 #[derive(Debug, Default)]
@@ -26,7 +29,7 @@ impl RateWindow {
         self.samples.push_back((at, size));
         self.bytes += size;
         while let Some((oldest, size)) = self.samples.front().copied()
-            && oldest <= self.newest - RATE_WINDOW
+            && oldest <= self.newest - WINDOW
         {
             self.samples.pop_front();
             self.bytes -= size;
@@ -37,39 +40,67 @@ impl RateWindow {
     pub(super) fn bps(&self) -> Option<f64> {
         let (oldest, _) = self.samples.front()?;
         let span = self.newest - oldest;
-        (span >= MIN_RATE_SPAN).then(|| self.bytes as f64 * 8.0 / span.max(RATE_WINDOW * 0.9))
+        (span >= MIN_SPAN).then(|| self.bytes as f64 * 8.0 / span.max(WINDOW * 0.9))
+    }
+
+    /// Bits per second between the first and the last packet of the newest 150 ms: while a queue lasts, what the path takes.
+    pub(super) fn short_bps(&self) -> Option<f64> {
+        let mut recent = self.samples.iter().rev().take_while(|(at, _)| *at > self.newest - SHORT_WINDOW);
+        let (mut first, mut first_size) = recent.next().copied()?;
+        let (last, mut bytes, mut count) = (first, first_size, 1);
+        for (at, size) in recent {
+            (first, first_size) = (*at, *size);
+            bytes += size;
+            count += 1;
+        }
+        let span = last - first;
+        (count >= MIN_SHORT_PACKETS && span > 0.0).then(|| (bytes - first_size) as f64 * 8.0 / span)
     }
 }
 
-/// Feedback of this long counts.
-const LOSS_WINDOW: Duration = Duration::from_secs(1);
-/// Fewer packets say nothing.
-const MIN_PACKETS: usize = 20;
+/// A shortest time is remembered for this long.
+const LEAST_WINDOW: f64 = 10.0;
+/// As the least of slices this long.
+const LEAST_SLICE: f64 = 1.0;
 
-/// Packets reported and lost of late.
+/// The least of some measure over ten seconds.
 #[derive(Debug, Default)]
-pub(super) struct LossWindow {
-    batches: VecDeque<(Instant, usize, usize)>,
+pub(super) struct Least {
+    /// Start and least of each slice.
+    slices: VecDeque<(f64, f64)>,
 }
 
-impl LossWindow {
-    /// Feedback about `total` packets came at `now`; `lost` of them were lost.
-    pub(super) fn add(&mut self, now: Instant, total: usize, lost: usize) {
-        self.batches.push_back((now, total, lost));
-        while self.batches.front().is_some_and(|(at, ..)| now.saturating_duration_since(*at) > LOSS_WINDOW) {
-            self.batches.pop_front();
+impl Least {
+    pub(super) fn add(&mut self, at: f64, value: f64) {
+        match self.slices.back_mut() {
+            Some((start, least)) if at < *start + LEAST_SLICE => *least = least.min(value),
+            _ => self.slices.push_back((at, value)),
+        }
+        while self.slices.front().is_some_and(|(start, _)| *start < at - LEAST_WINDOW) {
+            self.slices.pop_front();
         }
     }
 
-    /// Share of packets lost, 0 to 1; `None` with too few packets.
-    pub(super) fn share(&self) -> Option<f64> {
-        let total: usize = self.batches.iter().map(|(_, total, _)| total).sum();
-        let lost: usize = self.batches.iter().map(|(.., lost)| lost).sum();
-        (total >= MIN_PACKETS).then(|| lost as f64 / total as f64)
+    pub(super) fn get(&self) -> Option<f64> {
+        self.slices.iter().map(|(_, value)| *value).min_by(f64::total_cmp)
     }
+}
 
-    /// Starts anew, after the rate was changed on account of it.
-    pub(super) fn clear(&mut self) {
-        self.batches.clear();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_rate_follows_a_drop_at_once() {
+        let mut rate = RateWindow::default();
+        for n in 0..100 {
+            rate.add(f64::from(n) * 0.004, 1_250);
+        }
+        assert!((2.3e6..2.7e6).contains(&rate.bps().unwrap()));
+        for n in 1..9 {
+            rate.add(0.396 + f64::from(n) * 0.020, 1_250);
+        }
+        assert!((0.49e6..0.51e6).contains(&rate.short_bps().unwrap()));
+        assert!(rate.bps().unwrap() > 1e6);
     }
 }

@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 use crate::events::PeerEvent;
 use crate::link::Link;
 
+#[cfg(test)]
+pub(crate) use pacer::Pacer;
 pub(crate) use task::{Seed, Tracks, run};
 
 /// Encoded frames that wait for the sending task, normally none. When full, the frame is dropped and a keyframe is asked for.

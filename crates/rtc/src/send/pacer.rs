@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use eyeline_media::units::Bitrate;
 
+use crate::estimate::Probe;
+
 /// Video leaves at this multiple of the estimate: frames differ in size, the estimate is an average.
 const PACE: f64 = 2.5;
 /// A large keyframe may leave at up to this multiple, so that it is out within [`MAX_QUEUE`].
@@ -19,6 +21,9 @@ const BURST: Duration = Duration::from_millis(4);
 /// Bytes of headers around each payload.
 const OVERHEAD: usize = 40;
 
+/// A probe is over this long after its first packet, even if nothing was there to fill it.
+const PROBE_TIME: Duration = Duration::from_millis(100);
+
 /// Queue of video packets of type `T` with their size.
 #[derive(Debug)]
 pub(crate) struct Pacer<T> {
@@ -28,11 +33,22 @@ pub(crate) struct Pacer<T> {
     queued: usize,
     /// When the next packet may leave.
     next: Option<Instant>,
+    /// How fast video leaves if the queue is short.
+    pace: Option<Bitrate>,
+    probe: Option<Burst>,
+}
+
+/// A [`Probe`] that is being sent.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    probe: Probe,
+    left: usize,
+    end: Instant,
 }
 
 impl<T> Default for Pacer<T> {
     fn default() -> Self {
-        Self { urgent: VecDeque::new(), queue: VecDeque::new(), queued: 0, next: None }
+        Self { urgent: VecDeque::new(), queue: VecDeque::new(), queued: 0, next: None, pace: None, probe: None }
     }
 }
 
@@ -54,25 +70,67 @@ impl<T> Pacer<T> {
         self.urgent.push_back((size + OVERHEAD, packet));
     }
 
+    /// How fast video may leave while little waits.
+    pub(crate) fn set_pace(&mut self, pace: Bitrate) {
+        self.pace = Some(pace);
+    }
+
+    /// Sends what comes next at the rate of `probe`, and asks for [padding](Self::padding) when nothing waits.
+    pub(crate) fn start_probe(&mut self, now: Instant, probe: Probe) {
+        self.probe = Some(Burst { probe, left: probe.bytes, end: now + PROBE_TIME });
+    }
+
     /// The next packet that may leave at `now`.
     pub(crate) fn pop(&mut self, now: Instant, target: Bitrate) -> Option<T> {
-        let at = self.next.unwrap_or(now);
-        if at > now + BURST {
+        if self.next.unwrap_or(now) > now + BURST {
             return None;
         }
         let drain = bits(self.queued) / MAX_QUEUE.as_secs_f64();
         let (size, packet) = self.urgent.pop_front().or_else(|| self.queue.pop_front())?;
         self.queued -= size;
         let target = rate(target);
-        let pace = drain.clamp(PACE * target, MAX_PACE * target);
-        self.next = Some(at.max(now) + Duration::from_secs_f64(seconds(size, pace)));
+        let most = MAX_PACE * target;
+        let pace = drain.clamp(self.pace.map_or(PACE * target, rate).min(most), most);
+        self.advance(now, size, pace);
         Some(packet)
     }
 
-    /// When [`pop`](Self::pop) will have something; `None` while the queue is empty.
+    /// How many bytes of padding a probe wants at `now`; none while packets wait. Tell [`padded`](Self::padded) what was sent.
+    pub(crate) fn padding(&mut self, now: Instant) -> Option<usize> {
+        if self.probe.is_some_and(|burst| now > burst.end) {
+            self.probe = None;
+        }
+        let due = self.next.is_none_or(|next| next <= now + BURST);
+        self.probe.filter(|_| due && self.queued == 0).map(|burst| burst.left)
+    }
+
+    /// Padding of `size` bytes left at `now`; none (0) ends the probe.
+    pub(crate) fn padded(&mut self, now: Instant, size: usize) {
+        if size == 0 {
+            self.probe = None;
+        } else {
+            self.advance(now, size + OVERHEAD, 0.0);
+        }
+    }
+
+    /// When [`pop`](Self::pop) or [`padding`](Self::padding) will have something; `None` while there is nothing to wait for.
     pub(crate) fn next(&self) -> Option<Instant> {
         let next = self.next?;
-        (self.queued > 0).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
+        (self.queued > 0 || self.probe.is_some()).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
+    }
+
+    /// A packet left: the next may when this one would be through at `pace`, or at the probe's rate if that is faster.
+    fn advance(&mut self, now: Instant, size: usize, pace: f64) {
+        let mut pace = pace;
+        if let Some(burst) = &mut self.probe {
+            pace = pace.max(rate(burst.probe.rate));
+            burst.left = burst.left.saturating_sub(size);
+            if burst.left == 0 || now > burst.end {
+                self.probe = None;
+            }
+        }
+        let at = self.next.unwrap_or(now).max(now);
+        self.next = Some(at + Duration::from_secs_f64(seconds(size, pace)));
     }
 }
 
@@ -144,6 +202,32 @@ mod tests {
         let order: Vec<u32> = drain(&mut pacer, Instant::now()).into_iter().map(|(_, n)| n).collect();
         assert_eq!(order, [3, 1, 2]);
         assert_eq!(pacer.next(), None);
+    }
+
+    #[test]
+    fn a_probe_sends_media_faster_and_fills_up_with_padding() {
+        let mut pacer = Pacer::default();
+        let start = Instant::now();
+        for n in 0..3 {
+            pacer.push(1_210, n);
+        }
+        pacer.start_probe(start, Probe { rate: Bitrate::from_kbps(6_000), bytes: 12_000 });
+        let (mut now, mut padding) = (start, 0);
+        while let Some(next) = {
+            while pacer.pop(now, TARGET).is_some() {}
+            while let Some(bytes) = pacer.padding(now) {
+                pacer.padded(now, bytes.min(1_210));
+                padding += bytes.min(1_210);
+            }
+            pacer.next()
+        } {
+            now = next;
+        }
+        assert!((8_000..9_500).contains(&padding), "{padding}");
+        // 12 kB at 6 Mbit/s are 16 ms.
+        assert!((10..=20).contains(&(now - start).as_millis()), "{:?}", now - start);
+        pacer.start_probe(now, Probe { rate: Bitrate::from_kbps(6_000), bytes: 12_000 });
+        assert_eq!(pacer.padding(now + PROBE_TIME * 2), None, "nothing lasts for ever");
     }
 
     #[test]

@@ -90,6 +90,10 @@ impl<'a> Writer<'a> {
             chain = (chain || frame.keyframe) && self.queue_video(&frame, sending);
         }
         let target = link.target();
+        self.video.set_pace(link.pace());
+        if let Some(probe) = link.take_probe() {
+            self.video.start_probe(Instant::now(), probe);
+        }
         while let Some(packet) = self.video.pop(Instant::now(), sending, target) {
             self.write_video(packet).await;
         }

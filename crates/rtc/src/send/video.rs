@@ -11,6 +11,7 @@ use rtc::rtp;
 use super::pacer::Pacer;
 use super::packetize::Packetizer;
 use super::resend::{RTX_HEADER, SentPackets, retransmission};
+use crate::estimate::Probe;
 use crate::link::{Sending, Ssrcs};
 
 /// Retransmissions that wait for the pacer. More are not sent: the path cannot take them, and they will be asked for again.
@@ -103,9 +104,18 @@ impl VideoOut {
         }
     }
 
+    /// How fast video may leave while little waits.
+    pub(crate) fn set_pace(&mut self, pace: Bitrate) {
+        self.pacer.set_pace(pace);
+    }
+
+    /// Sends what comes next at the rate of `probe`, filled up with what was sent of late.
+    pub(crate) fn start_probe(&mut self, now: Instant, probe: Probe) {
+        self.pacer.start_probe(now, probe);
+    }
+
     /// Queues about `bytes` of what was sent of late, for nothing but to see how fast the path takes it.
-    #[expect(dead_code, reason = "for the estimator's probes, which are not there yet")]
-    pub(crate) fn pad(&mut self, now: Instant, bytes: usize) {
+    fn pad(&mut self, now: Instant, bytes: usize) {
         for sequence in self.sent.padding(now, bytes) {
             if self.resends_waiting >= MAX_RESENDS {
                 return;
@@ -122,6 +132,16 @@ impl VideoOut {
 
     /// The next packet that may leave at `now`.
     pub(crate) fn pop(&mut self, now: Instant, sending: Sending, target: Bitrate) -> Option<rtp::Packet> {
+        if let Some(bytes) = self.pacer.padding(now) {
+            // Without a stream of their own, copies would be thrown away unseen.
+            if sending.rtx.is_some() {
+                self.pad(now, bytes);
+            }
+            if self.resends_waiting == 0 {
+                // Nothing was sent of late, or the other side takes no copies: the probe ends early.
+                self.pacer.padded(now, 0);
+            }
+        }
         loop {
             match self.pacer.pop(now, target)? {
                 Outgoing::Media(packet) => {
