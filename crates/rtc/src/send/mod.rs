@@ -187,7 +187,7 @@ mod tests {
 
     fn frame(keyframe: bool) -> EncodedVideo {
         let (codec, data) = (VideoCodec::Vp8, Bytes::from_static(&[1]));
-        EncodedVideo { codec, data, keyframe, captured_at: Instant::now(), width: 2, height: 2 }
+        EncodedVideo { codec, data, keyframe, reference: None, captured_at: Instant::now(), width: 2, height: 2 }
     }
 
     #[test]
