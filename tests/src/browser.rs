@@ -2,16 +2,20 @@
 //! (<https://chromedevtools.github.io/devtools-protocol/>).
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 use crate::binaries::installed;
+use crate::lan::Host;
+use crate::process::run;
 use crate::raw_client::Socket;
 use crate::scene::repository;
 use crate::{Failure, Outcome, Process, Scene};
@@ -40,6 +44,18 @@ const ARGUMENTS: [&str; 14] = [
     "--remote-debugging-port=0",
 ];
 
+/// How a browser is started.
+pub struct BrowserSetup<'a> {
+    /// Name of its logs and its profile.
+    pub name: &'a str,
+    /// Where it runs.
+    pub host: &'a Host,
+    /// The page it opens.
+    pub page: &'a Path,
+    /// More arguments.
+    pub more: &'a [String],
+}
+
 /// A running browser with one page open.
 pub struct Browser {
     process: Process,
@@ -54,24 +70,46 @@ impl Browser {
         (!PROGRAMS.iter().any(|program| installed(program))).then_some("neither Chromium nor Chrome is installed")
     }
 
+    /// Name and version of the browser.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn version() -> Outcome<String> {
+        Ok(run(Command::new(program()?).arg("--version"))?.trim().into())
+    }
+
     /// Starts the browser and opens a page of `tests/pages`.
     ///
     /// # Errors
     /// When it does not come up.
     pub async fn open(scene: &Scene, page: &str) -> Outcome<Self> {
-        let program = PROGRAMS.iter().find(|program| installed(program)).ok_or_else(|| Failure::new("no browser"))?;
-        let profile = scene.scratch("browser-profile");
-        let mut command = Command::new(program);
-        command.args(ARGUMENTS).arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
-        let mut process = Process::start(scene, "browser", &mut command)?;
-        let address = process.wait_for("the browser's DevTools", START_LIMIT, || {
+        let page = repository().join("tests/pages").join(page);
+        Self::open_on(scene, &BrowserSetup { name: "browser", host: &Host::this_machine(), page: &page, more: &[] })
+            .await
+    }
+
+    /// Starts a browser with its own profile where and as it is told, and opens a page.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn open_on(scene: &Scene, setup: &BrowserSetup<'_>) -> Outcome<Self> {
+        let profile = scene.scratch(&format!("{}-profile", setup.name));
+        let mut command = setup.host.command(Path::new(program()?));
+        command.args(ARGUMENTS).args(setup.more);
+        command.arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
+        let mut process = Process::start(scene, setup.name, &mut command)?;
+        let (port, path) = process.wait_for("the browser's DevTools", START_LIMIT, || {
             // Two lines: the port, and the path of the browser's own socket.
             let text = fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();
-            Ok(text.split_once('\n').map(|(port, path)| format!("ws://127.0.0.1:{port}{}", path.trim())))
+            let lines = text.split_once('\n');
+            Ok(lines.and_then(|(port, path)| Some((port.parse::<u16>().ok()?, path.trim().to_owned()))))
         })?;
-        let socket = connect_async(&address).await?.0;
+        let stream = setup.host.within(|| std::net::TcpStream::connect(("127.0.0.1", port)))??;
+        stream.set_nonblocking(true)?;
+        let stream = MaybeTlsStream::Plain(TcpStream::from_std(stream)?);
+        let socket = client_async(format!("ws://127.0.0.1:{port}{path}"), stream).await?.0;
         let mut browser = Self { process, socket, session: Value::Null, last_id: 0 };
-        let url = format!("file://{}", repository().join("tests/pages").join(page).display());
+        let url = format!("file://{}", setup.page.display());
         let target = browser.ask("Target.createTarget", json!({ "url": url })).await?;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         browser.session = browser.ask("Target.attachToTarget", attach).await?["sessionId"].clone();
@@ -109,6 +147,11 @@ impl Browser {
         timeout(ANSWER_LIMIT, until).await.map_err(|_| Failure::new(format!("waited in vain for {expression}")))
     }
 
+    /// Its process; others of the browser are below it.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     async fn ask(&mut self, method: &str, parameters: Value) -> Outcome<Value> {
         self.last_id += 1;
         let mut question = json!({ "id": self.last_id, "method": method, "params": parameters });
@@ -136,4 +179,8 @@ impl Browser {
         }
         Err(Failure::new("the browser closed its socket").with(&self.process.tail()))
     }
+}
+
+fn program() -> Outcome<&'static str> {
+    PROGRAMS.into_iter().find(|program| installed(program)).ok_or_else(|| Failure::new("no browser is installed"))
 }

@@ -1,7 +1,7 @@
 //! Eyeline: two `eyeline-peer`s through a real server.
 
 use eyeline_tests::Outcome;
-use eyeline_tests::logs::{FrameLog, percentile};
+use eyeline_tests::logs::FrameLog;
 use eyeline_tests::peer::{Peer, PeerSetup};
 use eyeline_tests::picture::Luma;
 use eyeline_tests::server::Server;
@@ -56,6 +56,7 @@ impl Call {
         let stats = self.b.stats()?;
         let mut in_call = stats.iter().filter(|line| line.phase == "in_call");
         let concealed: Vec<f64> = in_call.clone().map(|line| line.stats.concealed).collect();
+        let codec = in_call.next_back().map_or_else(String::new, |line| line.stats.codec.clone());
         let shown = FrameLog { captured: Vec::new(), ..self.b.frames()? };
         Ok(Trace {
             asked_us: asked,
@@ -65,14 +66,9 @@ impl Call {
             said: self.a.microphone()?,
             heard: self.b.speaker()?,
             concealed: (!concealed.is_empty()).then(|| concealed.iter().sum::<f64>() / concealed.len() as f64),
-            codec: in_call.next_back().map_or_else(String::new, |line| line.stats.codec.clone()),
-            notes: vec![format!("sound level p50 {:.2}", percentile(&levels(&stats), 0.5))],
+            notes: vec![codec],
         })
     }
-}
-
-fn levels(stats: &[eyeline_tests::logs::Stats]) -> Vec<f64> {
-    stats.iter().map(|line| line.levels.remote).collect()
 }
 
 impl Stage<'_> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod chromium;
 pub(crate) mod eyeline;
+mod signaling;
 
 use std::path::PathBuf;
 use std::thread;
@@ -48,9 +49,7 @@ pub(crate) struct Trace {
     pub(crate) heard: Recording,
     /// Share of b's sound that its own system counts as made up, if it says.
     pub(crate) concealed: Option<f64>,
-    /// Codec of the picture, as the system names it.
-    pub(crate) codec: String,
-    /// Bytes of a picture that b itself counts as received; for calls that share a link.
+    /// What else is worth a line.
     pub(crate) notes: Vec<String>,
 }
 
