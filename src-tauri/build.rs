@@ -43,6 +43,8 @@ const COMMANDS: &[&str] = &[
     "devices_refresh",
     "link_check",
     "link_copy",
+    "quality_report",
+    "quality_copy",
     "video_layout",
     "window_set_full_screen",
 ];

@@ -42,6 +42,8 @@
 //! | `devices_refresh` | | |
 //! | `link_check` | `link: string` | [`LinkCheck`] |
 //! | `link_copy` | `link: string` | |
+//! | `quality_report` | | figures of the call, or of the last one: `QualityReport \| null` |
+//! | `quality_copy` | `text: string` | |
 //! | `video_layout` | `tiles: TileLayout[]` | |
 //! | `window_set_full_screen` | `on: bool` | |
 //!

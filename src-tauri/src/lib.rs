@@ -118,6 +118,8 @@ pub fn run(args: Args) -> Result<i32, StartError> {
             commands::devices_refresh,
             commands::link_check,
             commands::link_copy,
+            commands::quality_report,
+            commands::quality_copy,
             commands::video_layout,
             commands::window_set_full_screen,
         ])

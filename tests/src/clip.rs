@@ -133,7 +133,8 @@ fn to_luma(value: i32) -> u8 {
     u8::try_from(value.clamp(16, 235)).unwrap_or(235)
 }
 
-fn draw_code(picture: &mut Luma, number: usize) {
+/// Draws the code of a frame's number across the top.
+pub fn draw_code(picture: &mut Luma, number: usize) {
     let lumas = Code::of(u32::try_from(number).unwrap_or(u32::MAX)).lumas();
     let blocks = lumas.len();
     let row: Vec<u8> = (0..picture.width).map(|x| lumas[x * blocks / picture.width]).collect();

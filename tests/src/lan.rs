@@ -23,6 +23,11 @@ impl Host {
         Self { namespace: None }
     }
 
+    /// A network namespace with this name, as `ip netns` lists it.
+    pub fn of_namespace(name: &str) -> Self {
+        Self { namespace: Some(name.into()) }
+    }
+
     /// A command that runs `program` there. It is the program's own process: `ip netns exec` becomes it.
     pub fn command(&self, program: &Path) -> Command {
         match &self.namespace {
@@ -35,10 +40,10 @@ impl Host {
         }
     }
 
-    /// Runs a program there to its end.
+    /// Runs a program there to its end and returns what it says.
     ///
     /// # Errors
-    /// When it cannot be started or fails.
+    /// When it does not start or fails.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Outcome<String> {
         run(self.command(Path::new(program)).args(arguments))
     }

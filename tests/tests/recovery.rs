@@ -95,6 +95,8 @@ fn recovery_from_a_change_of_interface() -> Outcome {
     let two = |lan: &Lan| lan.cable(&lan.b, "b2", "wlan0", "10.77.0.53/24");
     let Some(mut call) = Broken::call("recovery_from_a_change_of_interface", two)? else { return Ok(()) };
     call.lan.b.run("ip", &["link", "set", "eth0", "down"])?;
+    // Or Linux would go on taking what is sent to this address, from the other cable.
+    call.lan.b.run("ip", &["address", "flush", "dev", "eth0"])?;
     call.comes_back(unix_us())
 }
 
@@ -115,10 +117,8 @@ fn recovery_from_nat_rebinding() -> Outcome {
 
 /// UDP leaves this machine from other ports than it was sent from.
 fn map_ports(host: &Host, ports: &str) -> Outcome {
-    host.run("nft", &[&format!(
-        "table ip nat {{ chain post {{ type nat hook postrouting priority 100; meta l4proto udp masquerade to :{ports} random; }} }}"
-    )])?;
-    Ok(())
+    let rule = format!("type nat hook postrouting priority 100; meta l4proto udp masquerade to :{ports} random");
+    host.run("nft", &[&format!("table ip nat {{ chain post {{ {rule}\n}}\n}}")]).map(|_| ())
 }
 
 /// A laptop's lid is shut for ten seconds.

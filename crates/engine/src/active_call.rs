@@ -24,6 +24,7 @@ use crate::contacts::Past;
 use crate::control::Control;
 use crate::devices::LocalMedia;
 use crate::figures::{Figures, FirstPicture};
+use crate::history::Sample;
 use crate::invitation::{Offering, Ringing};
 use crate::session::{PeerHandle, Session, SessionNote, SessionOutputs};
 use crate::view::{Connection, EndReason, Path, Phase, Remote, RemoteIdentity};
@@ -479,6 +480,22 @@ impl ActiveCall {
         }
     }
 
+    /// What is known of the quality now, while the call runs.
+    pub(crate) fn quality(&self, now: Instant) -> Option<Sample> {
+        let (State::InCall(in_call), Some(running)) = (self.call.state(), &self.running) else { return None };
+        running.figures.measured().then(|| Sample {
+            call_since_ms: self.unix_ms(self.since.unwrap_or(in_call.since)),
+            at_ms: self.unix_ms(now),
+            outage_since_ms: in_call.outage_since.map(|since| self.unix_ms(since)),
+            path: running.path,
+            stats: running.figures.stats().clone(),
+        })
+    }
+
+    fn unix_ms(&self, at: Instant) -> i64 {
+        self.context.clock.unix_us(at) / 1_000
+    }
+
     /// The call as the user sees it.
     pub(crate) fn phase(&self, identity: RemoteIdentity) -> Phase {
         // A ring's room is for that ring only.
@@ -494,11 +511,12 @@ impl ActiveCall {
             (State::Connecting, _) | (State::InCall(_), None) => Phase::Connecting { link },
             (State::InCall(in_call), Some(running)) => Phase::InCall {
                 link,
-                since_unix_ms: self.context.clock.unix_us(self.since.unwrap_or(in_call.since)) / 1_000,
+                since_unix_ms: self.unix_ms(self.since.unwrap_or(in_call.since)),
                 connection: match in_call.outage_since {
                     None => Connection::Connected,
                     Some(_) => Connection::Reconnecting,
                 },
+                outage_since_unix_ms: in_call.outage_since.map(|since| self.unix_ms(since)),
                 path: running.path,
                 signaling: self.call.signaling_online(),
                 remote: running.remote.clone(),

@@ -11,9 +11,11 @@ mod contacts;
 mod control;
 mod devices;
 mod figures;
+mod history;
 mod inlet;
 mod invitation;
 pub mod logging;
+mod machine;
 mod network;
 
 mod reaching;
@@ -36,7 +38,7 @@ pub use crate::actor::EngineError;
 use crate::actor::{Actor, CODECS, NOTES, Published, Question};
 pub use crate::command::{Command, ContactChange};
 pub use crate::devices::LocalMediaError;
-use crate::view::{Levels, Snapshot};
+use crate::view::{Levels, QualityReport, Snapshot};
 
 /// Commands waiting for the engine. They are clicks: whoever sends waits when it is full.
 const COMMANDS: usize = 64;
@@ -180,6 +182,17 @@ impl EngineHandle {
     pub async fn export_people(&self) -> Result<serde_json::Value, EngineGone> {
         let (answer, when_answered) = oneshot::channel();
         self.questions.send(Question::Export(answer)).await.map_err(|_| EngineGone)?;
+        when_answered.await.map_err(|_| EngineGone)
+    }
+
+    /// How good the call is, or the last one was: its last figures and those of the minutes before. `None` before the first
+    /// second of a first call.
+    ///
+    /// # Errors
+    /// [`EngineGone`] when the engine has stopped.
+    pub async fn quality(&self) -> Result<Option<QualityReport>, EngineGone> {
+        let (answer, when_answered) = oneshot::channel();
+        self.questions.send(Question::Quality(answer)).await.map_err(|_| EngineGone)?;
         when_answered.await.map_err(|_| EngineGone)
     }
 

@@ -19,6 +19,7 @@ use crate::actor::Note;
 use crate::clock::ClockOffset;
 use crate::control::Control;
 use crate::inlet::Inlet;
+use crate::machine::Machine;
 
 /// Commands waiting for a session's task. Candidates come by the dozen; one more than this is dropped and logged, and
 /// the next ICE restart makes up for it.
@@ -53,6 +54,7 @@ pub(crate) struct SessionStats {
     pub(crate) peer: PeerStats,
     pub(crate) video: ReceiverStats,
     pub(crate) audio: JitterStats,
+    pub(crate) machine: Machine,
 }
 
 /// What a session's task is asked.
@@ -390,6 +392,7 @@ impl Run {
             peer: self.peer.stats().await,
             video: self.video.stats(),
             audio: self.audio.stats(),
+            machine: Machine::read(),
         };
         self.tell(SessionNote::Stats(Box::new(stats))).await;
     }

@@ -146,6 +146,9 @@ pub struct EncodedVideo {
     pub data: Bytes,
     /// Decodable without any earlier frame.
     pub keyframe: bool,
+    /// How many pictures of the stream back the one lies that this one refers to, 1..=127; `None` for a keyframe. Nothing but
+    /// that one is needed to decode it, unless it is the picture before (1), which may need anything.
+    pub reference: Option<u8>,
     /// When the picture was captured.
     pub captured_at: Instant,
     /// Picture width in pixels.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use eyeline_media::frame::{EncodedVideo, I420Buffer, VideoCodec};
 use eyeline_media::units::Bitrate;
-use eyeline_media::video::{CodecError, TestPattern, VideoDecoder, VideoEncoder, decode_code};
+use eyeline_media::video::{CodecError, Prediction, TestPattern, VideoDecoder, VideoEncoder, decode_code};
 
 const CODECS: [VideoCodec; 2] = [VideoCodec::Vp8, VideoCodec::Vp9];
 const FRAME: Duration = Duration::from_micros(33_333);
@@ -26,7 +26,7 @@ impl Source {
 
 fn encode(encoder: &mut VideoEncoder, source: &Source, index: u32, key: bool) -> Option<EncodedVideo> {
     let (picture, at) = source.frame(index);
-    encoder.encode(&picture, at, key).expect("encodes")
+    encoder.encode(&picture, at, if key { Prediction::Nothing } else { Prediction::Previous }).expect("encodes")
 }
 
 /// Peak signal-to-noise ratio of the luma, in dB.
@@ -188,7 +188,8 @@ fn odd_sizes_and_wrong_sizes() {
         y.fill(120);
         u.fill(60);
         v.fill(200);
-        let encoded = encoder.encode(&picture, Instant::now(), false).expect("encodes").expect("a frame");
+        let encoded =
+            encoder.encode(&picture, Instant::now(), Prediction::Previous).expect("encodes").expect("a frame");
         let decoded =
             VideoDecoder::new(codec).expect("a decoder").decode(&encoded.data).expect("decodes").expect("shown");
         assert_eq!((decoded.width(), decoded.height()), (321, 181));
@@ -201,7 +202,7 @@ fn odd_sizes_and_wrong_sizes() {
             );
         }
         let other = I420Buffer::black(320, 180);
-        let refused = encoder.encode(&other, Instant::now(), false);
+        let refused = encoder.encode(&other, Instant::now(), Prediction::Previous);
         assert_eq!(refused.map(|_| ()), Err(CodecError::Size { width: 320, height: 180 }));
         assert!(VideoEncoder::new(codec, 0, 180, 30, Bitrate::from_kbps(300)).is_err());
     }

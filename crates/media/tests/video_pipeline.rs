@@ -11,8 +11,8 @@ use eyeline_media::slot::{LatestSlot, Taken};
 use eyeline_media::time::{RemoteClock, RemoteTiming, VIDEO_CLOCK_HZ};
 use eyeline_media::units::Bitrate;
 use eyeline_media::video::{
-    CameraError, CameraEvent, CameraSource, Capture, CaptureFormat, TestPattern, VideoReceiver, VideoSender,
-    decode_code, draw_code,
+    CameraError, CameraEvent, CameraSource, Capture, CaptureFormat, Prediction, TestPattern, VideoReceiver,
+    VideoSender, decode_code, draw_code,
 };
 
 /// Far longer than anything takes on a busy machine: only a hang runs into it.
@@ -204,7 +204,10 @@ fn a_receiver_that_joins_late_asks_for_a_keyframe() {
         .expect("an encoder");
     let mut encode = |index: u32, key: bool| {
         let at = start + Duration::from_millis(33) * index;
-        let encoded = encoder.encode(&pattern.draw(index.into()), at, key).expect("encodes").expect("a frame");
+        let encoded = encoder
+            .encode(&pattern.draw(index.into()), at, if key { Prediction::Nothing } else { Prediction::Previous })
+            .expect("encodes")
+            .expect("a frame");
         received(encoded, start)
     };
     encode(0, true);

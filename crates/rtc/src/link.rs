@@ -24,17 +24,28 @@ pub(crate) struct Sending {
     pub(crate) codec: VideoCodec,
     pub(crate) video: u8,
     pub(crate) audio: u8,
+    /// Payload type of retransmissions of `video`; without one the packets themselves are sent again.
+    pub(crate) rtx: Option<u8>,
 }
+
+/// The numbers of the streams we send (RFC 3550 section 8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ssrcs {
+    pub(crate) video: u32,
+    /// Retransmissions of video.
+    pub(crate) rtx: u32,
+    pub(crate) audio: u32,
+}
+
+/// Requested packets that wait for the sending task. More are dropped: their number says that something else is wrong.
+const MAX_REQUESTED: usize = 1_024;
 
 /// Shared by the peer, its interceptors and its tasks. Every lock is held for a few instructions only.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) limits: Arc<RateLimits>,
-    /// SSRC of the video we send.
-    pub(crate) video_ssrc: u32,
-    /// SSRC of the sound we send.
-    pub(crate) audio_ssrc: u32,
+    pub(crate) ssrcs: Ssrcs,
     /// SSRC of the video we receive; 0 before its first packet.
     pub(crate) remote_video_ssrc: AtomicU32,
     /// SSRC of the sound we receive; 0 before its first packet.
@@ -44,6 +55,9 @@ pub(crate) struct Link {
     pub(crate) closed: AtomicBool,
     /// Wakes the task that finds out which path is in use.
     pub(crate) path_changed: Notify,
+    /// Wakes the sending task: packets were asked for again.
+    pub(crate) resend_due: Notify,
+    requested: Mutex<Vec<u16>>,
     target_bps: AtomicU64,
     pace_bps: AtomicU64,
     probe: Mutex<Option<Probe>>,
@@ -55,18 +69,19 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(config: &PeerConfig, mailbox: Arc<Mailbox>, video_ssrc: u32, audio_ssrc: u32) -> Self {
+    pub(crate) fn new(config: &PeerConfig, mailbox: Arc<Mailbox>, ssrcs: Ssrcs) -> Self {
         let start = config.start_bitrate.clamp(config.min_bitrate, config.max_bitrate);
         Self {
             mailbox,
             limits: Arc::new(RateLimits::new(config.min_bitrate, config.max_bitrate)),
-            video_ssrc,
-            audio_ssrc,
+            ssrcs,
             remote_video_ssrc: AtomicU32::new(0),
             remote_audio_ssrc: AtomicU32::new(0),
             open: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             path_changed: Notify::new(),
+            resend_due: Notify::new(),
+            requested: Mutex::default(),
             target_bps: AtomicU64::new(start.bps()),
             pace_bps: AtomicU64::new(start.bps() * 5 / 2),
             probe: Mutex::default(),
@@ -150,6 +165,30 @@ impl Link {
         if before.map(|before| before.codec) != Some(sending.codec) {
             self.mailbox.post(PeerEvent::VideoCodec(sending.codec));
         }
+    }
+
+    /// Gives a packet of ours the number of its stream, by its payload type. The stack takes nothing from a track but the
+    /// track's own number, so all video leaves [`send`](crate::send) under that.
+    pub(crate) fn own_ssrc(&self, header: &mut rtc::rtp::Header) {
+        if header.ssrc == self.ssrcs.video
+            && let Some(sending) = self.sending()
+            && sending.rtx == Some(header.payload_type)
+        {
+            header.ssrc = self.ssrcs.rtx;
+        }
+    }
+
+    /// The other side asked for video packets again.
+    pub(crate) fn request_resend(&self, sequences: impl Iterator<Item = u16>) {
+        let mut requested = lock(&self.requested);
+        let room = MAX_REQUESTED - requested.len();
+        requested.extend(sequences.take(room));
+        drop(requested);
+        self.resend_due.notify_one();
+    }
+
+    pub(crate) fn take_requested(&self) -> Vec<u16> {
+        std::mem::take(&mut lock(&self.requested))
     }
 
     /// The other side asked for a keyframe.

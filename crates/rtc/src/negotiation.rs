@@ -26,7 +26,6 @@ pub(crate) struct Negotiation {
     pub(crate) link: Arc<Link>,
     pub(crate) control: Arc<Control>,
     codecs: Vec<VideoCodec>,
-    rtx_ssrc: u32,
     video: Arc<dyn TrackLocal>,
     audio: Arc<dyn TrackLocal>,
     /// The sender of our video and the codec its track names; `None` before the first description.
@@ -42,14 +41,13 @@ impl Negotiation {
         link: Arc<Link>,
         control: Arc<Control>,
         codecs: Vec<VideoCodec>,
-        rtx_ssrc: u32,
     ) -> Self {
         let codec = codecs.first().copied().unwrap_or(VideoCodec::Vp8);
-        let video = video_track(codec, &link, rtx_ssrc);
-        let audio = setup::track(RtpCodecKind::Audio, setup::opus(), link.audio_ssrc, None);
+        let video = video_track(codec, &link);
+        let audio = setup::track(RtpCodecKind::Audio, setup::opus(), link.ssrcs.audio, None);
         let audio: Arc<dyn TrackLocal> = Arc::new(TrackLocalStaticRTP::new(audio));
         let early = Some(Vec::new());
-        Self { connection, link, control, codecs, rtx_ssrc, video, audio, sender: None, offered: false, early }
+        Self { connection, link, control, codecs, video, audio, sender: None, offered: false, early }
     }
 
     /// The tracks to write video and sound to.
@@ -164,7 +162,7 @@ impl Negotiation {
             .ok_or(RtcError::NoCommonCodec("video"))?;
         let video = theirs.of(codec).ok_or(RtcError::NoCommonCodec("video"))?;
         let audio = theirs.opus.ok_or(RtcError::NoCommonCodec("audio"))?;
-        Ok(Sending { codec, video, audio })
+        Ok(Sending { codec, video, audio, rtx: theirs.repair_of(video) })
     }
 
     async fn add_tracks(&mut self) -> Result<(), RtcError> {
@@ -190,7 +188,7 @@ impl Negotiation {
         if let Some((sender, current)) = &mut self.sender
             && *current != codec
         {
-            let track = video_track(codec, &self.link, self.rtx_ssrc);
+            let track = video_track(codec, &self.link);
             sender.replace_track(track).await.map_err(|error| RtcError::negotiation("codec", error))?;
             *current = codec;
         }
@@ -198,8 +196,8 @@ impl Negotiation {
     }
 }
 
-fn video_track(codec: VideoCodec, link: &Link, rtx_ssrc: u32) -> Arc<dyn TrackLocal> {
+fn video_track(codec: VideoCodec, link: &Link) -> Arc<dyn TrackLocal> {
     let codec = setup::video_codec(codec);
-    let track = setup::track(RtpCodecKind::Video, codec, link.video_ssrc, Some(rtx_ssrc));
+    let track = setup::track(RtpCodecKind::Video, codec, link.ssrcs.video, Some(link.ssrcs.rtx));
     Arc::new(TrackLocalStaticRTP::new(track))
 }

@@ -16,7 +16,7 @@ use crate::control::{Control, SEND_BUFFER};
 use crate::error::RtcError;
 use crate::events::{Mailbox, PathKind, PeerEvent, PeerEvents, PeerState};
 use crate::handler::Handler;
-use crate::link::Link;
+use crate::link::{Link, Ssrcs};
 use crate::negotiation::Negotiation;
 use crate::proof;
 use crate::send::{self, AudioSender, Seed, SendQueue, Tracks, VideoClock, VideoSender};
@@ -53,14 +53,13 @@ impl Peer {
     /// [`RtcError::Setup`] if no socket can be bound or a server's credentials are missing.
     pub async fn new(config: PeerConfig, sinks: PeerSinks) -> Result<(Self, PeerEvents), RtcError> {
         let mailbox = Arc::new(Mailbox::default());
-        let [video_ssrc, rtx_ssrc, audio_ssrc, timestamp] = random::<4>()?;
-        let link = Arc::new(Link::new(&config, mailbox.clone(), video_ssrc, audio_ssrc));
+        let [video, rtx, audio, timestamp] = random::<4>()?;
+        let link = Arc::new(Link::new(&config, mailbox.clone(), Ssrcs { video, rtx, audio }));
         let control = Arc::new(Control::new(mailbox.clone()));
         let connection = build(&config, &link, &control, sinks).await?;
         let clock = VideoClock { epoch: Instant::now(), base: timestamp };
         let queue = Arc::new(SendQueue::new(link.clone(), clock));
-        let negotiation =
-            Negotiation::new(connection.clone(), link.clone(), control.clone(), config.codecs.clone(), rtx_ssrc);
+        let negotiation = Negotiation::new(connection.clone(), link.clone(), control.clone(), config.codecs.clone());
         let (video, audio) = negotiation.tracks();
         tokio::spawn(send::run(queue.clone(), Tracks { video, audio, seed: seed()? }));
         let negotiation = Mutex::new(negotiation);
@@ -129,7 +128,7 @@ impl Peer {
     /// channel is open, or not at all.
     pub async fn send_proof(&self, proof: &[u8; 32]) {
         let (video, _) = self.0.negotiation.lock().await.tracks();
-        let packet = RawPacket(proof::write(self.0.link.video_ssrc, proof));
+        let packet = RawPacket(proof::write(self.0.link.ssrcs.video, proof));
         if let Err(error) = video.write_rtcp(vec![Box::new(packet)]).await {
             tracing::debug!(%error, "proof not sent");
         }

@@ -61,6 +61,11 @@ impl PayloadTypes {
         self.rtx.iter().find(|(rtx, _)| *rtx == payload_type).map(|(_, apt)| *apt)
     }
 
+    /// The payload type of retransmissions of `payload_type`.
+    pub(crate) fn repair_of(&self, payload_type: u8) -> Option<u8> {
+        self.rtx.iter().find(|(_, apt)| *apt == payload_type).map(|(rtx, _)| *rtx)
+    }
+
     /// The first of `preferred` that the description has too.
     pub(crate) fn choose(&self, preferred: &[VideoCodec]) -> Option<VideoCodec> {
         preferred.iter().copied().find(|codec| self.of(*codec).is_some())
@@ -108,6 +113,7 @@ mod tests {
         assert_eq!(types.choose(&[VideoCodec::Vp9, VideoCodec::Vp8]), Some(VideoCodec::Vp9));
         assert_eq!(types.codec(96), Some(VideoCodec::Vp8));
         assert_eq!(types.repaired_by(99), Some(98));
+        assert_eq!((types.repair_of(98), types.repair_of(111)), (Some(99), None));
     }
 
     #[test]

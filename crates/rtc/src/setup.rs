@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use eyeline_media::frame::VideoCodec;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{
-    NackResponderBuilder, ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder,
+    ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
 };
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::interceptor_registry::configure_twcc;
@@ -25,7 +25,7 @@ use crate::config::PeerConfig;
 use crate::error::RtcError;
 use crate::estimate::{FeedbackTap, PathEstimator};
 use crate::link::Link;
-use crate::tap::{MEDIA_SLOT, MediaTap, PeerSinks, WIRE_SLOT, WireTap};
+use crate::tap::{MEDIA_SLOT, MediaTap, PeerSinks, WIRE_SLOT, WireTap, WithRepair};
 
 /// Packets a late retransmission may be behind and still be accepted; the default of 64 loses repairs at a few Mbit/s.
 const REPLAY_WINDOW: usize = 1_024;
@@ -47,8 +47,6 @@ const FAILED_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_millis(400);
 /// Time between reports of arrivals to the sender's estimator.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
-/// Sent packets kept for retransmission: four seconds at 3 Mbit/s. A power of two.
-const RESEND_BUFFER: u16 = 1_024;
 
 const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;usedtx=1";
 
@@ -95,15 +93,15 @@ pub(crate) fn media_engine(codecs: &[VideoCodec]) -> Result<MediaEngine, RtcErro
     Ok(engine)
 }
 
-/// The packet chain. There is no pacer in it: video is paced before it gets sequence numbers (`send`). There is no NACK
-/// generator either: the media tap asks for what is missing by round trip time.
+/// The packet chain. There is no pacer in it: video is paced before it gets sequence numbers (`send`). There is neither
+/// NACK generator nor responder: the media tap asks for what is missing by round trip time, and `send` answers.
 pub(crate) fn interceptors(engine: &mut MediaEngine, link: &Arc<Link>, sinks: PeerSinks) -> Result<Registry, RtcError> {
     let estimator = PathEstimator::new(Instant::now(), link.target(), link.limits.clone());
     let registry = configure_twcc(Registry::new(), engine).map_err(RtcError::setup)?;
     Ok(registry
         .with(Slot::CongestionControl, FeedbackTap::new(estimator, link.clone()))
+        .with(Slot::TwccSender, WithRepair::new(TwccSenderBuilder::new().build(), link.ssrcs))
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().with_interval(FEEDBACK_INTERVAL).build())
-        .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RESEND_BUFFER).build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
         .with(Slot::from(WIRE_SLOT), WireTap::new(link.clone()))

@@ -114,7 +114,15 @@ fn frame(codec: VideoCodec, n: u8, len: usize) -> EncodedVideo {
         (VideoCodec::Vp9, false) => vec![0x86],
     };
     data.resize(len.max(data.len()), n);
-    EncodedVideo { codec, data: data.into(), keyframe, captured_at: Instant::now(), width: 640, height: 360 }
+    EncodedVideo {
+        codec,
+        data: data.into(),
+        keyframe,
+        reference: None,
+        captured_at: Instant::now(),
+        width: 640,
+        height: 360,
+    }
 }
 
 /// Sends `count` frames one after the other, each once the one before arrived, and checks them.

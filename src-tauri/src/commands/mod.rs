@@ -3,6 +3,7 @@
 pub(crate) mod people;
 
 use eyeline_engine::Command;
+use eyeline_engine::view::QualityReport;
 use eyeline_seal::{Link, complete};
 use tauri::{AppHandle, State, WebviewWindow};
 
@@ -13,6 +14,9 @@ use crate::ipc::{AppState, CodeCheck, CommandError, CommandErrorCode, LinkCheck,
 
 /// Words offered for what was typed of one.
 const COMPLETIONS_MAX: usize = 8;
+
+/// Longest text of figures the page may put on the clipboard: some five times as long as it is.
+const REPORT_BYTES_MAX: usize = 16 * 1_024;
 
 type Answer<T = ()> = Result<T, CommandError>;
 
@@ -122,6 +126,20 @@ pub(crate) fn link_check(link: &str) -> LinkCheck {
 pub(crate) fn link_copy(link: &str) -> Answer {
     let link = parse_link(link)?;
     clipboard::copy(&link.to_string()).map_err(|error| CommandError::new(CommandErrorCode::Internal, error))
+}
+
+#[tauri::command]
+pub(crate) async fn quality_report(desktop: State<'_, Desktop>) -> Answer<Option<QualityReport>> {
+    Ok(desktop.engine.quality().await?)
+}
+
+/// Not async: the clipboard wants the main thread.
+#[tauri::command]
+pub(crate) fn quality_copy(text: &str) -> Answer {
+    if text.len() > REPORT_BYTES_MAX {
+        return Err(CommandError::new(CommandErrorCode::Internal, "too long for a report"));
+    }
+    clipboard::copy(text).map_err(|error| CommandError::new(CommandErrorCode::Internal, error))
 }
 
 #[tauri::command]

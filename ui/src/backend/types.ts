@@ -5,6 +5,7 @@ import type { CodeCheck } from './generated/CodeCheck';
 import type { CommandError } from './generated/CommandError';
 import type { Levels } from './generated/Levels';
 import type { LinkCheck } from './generated/LinkCheck';
+import type { QualityReport } from './generated/QualityReport';
 import type { Settings } from './generated/Settings';
 import type { Snapshot } from './generated/Snapshot';
 import type { TileLayout } from './generated/TileLayout';
@@ -54,6 +55,8 @@ export interface Commands {
   devices_refresh: { args: NoArgs; answer: null };
   link_check: { args: { link: string }; answer: LinkCheck };
   link_copy: { args: { link: string }; answer: null };
+  quality_report: { args: NoArgs; answer: QualityReport | null };
+  quality_copy: { args: { text: string }; answer: null };
   video_layout: { args: { tiles: TileLayout[] }; answer: null };
   window_set_full_screen: { args: { on: boolean }; answer: null };
 }
@@ -88,6 +91,8 @@ export interface Backend {
   pictures(url: string, onMessage: (message: ArrayBuffer) => void): PictureStream;
   /** Page to begin with; only the fake one has a wish. */
   readonly firstPage?: Page;
+  /** Begin with the quality of the call open; another wish of the fake one. */
+  readonly showsQuality?: boolean;
 }
 
 /** Gives every thrown thing the shape of a {@link CommandError}. */

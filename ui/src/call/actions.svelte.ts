@@ -39,7 +39,15 @@ export class CallActions {
       case 'link':
         void this.#copyLink();
         break;
+      case 'quality':
+        this.toggleQuality();
+        break;
     }
+  }
+
+  /** There is something to see once the call runs. */
+  toggleQuality(): void {
+    if (this.#session.snapshot.phase.kind === 'in_call') this.#session.qualityOpen = !this.#session.qualityOpen;
   }
 
   hangUp(): void {

@@ -17,6 +17,7 @@ describe('shortcuts', () => {
     expect(press(document.createElement('main'), { key: 'm' })).toBe('microphone');
     expect(press(document.createElement('main'), { key: 'V' })).toBe('camera');
     expect(press(document.createElement('button'), { key: 'f' })).toBe('full_screen');
+    expect(press(document.createElement('main'), { key: 'Q' })).toBe('quality');
     expect(press(document.createElement('main'), { key: 'x' })).toBeUndefined();
   });
 

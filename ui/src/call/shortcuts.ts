@@ -1,12 +1,13 @@
 /** Single-key shortcuts of the call. */
 
-export type Shortcut = 'microphone' | 'camera' | 'full_screen' | 'link' | 'leave_full_screen';
+export type Shortcut = 'microphone' | 'camera' | 'full_screen' | 'link' | 'quality' | 'leave_full_screen';
 
 const KEYS: Record<string, Shortcut> = {
   m: 'microphone',
   v: 'camera',
   f: 'full_screen',
   l: 'link',
+  q: 'quality',
   escape: 'leave_full_screen',
 };
 

@@ -48,6 +48,8 @@ export class Session {
   /** The contact rung last, to be rung again. */
   rung: string | undefined = $state();
   surface: Surface | undefined;
+  /** The quality of calls is looked at: stays as it is from call to call until the app is closed. */
+  qualityOpen = $state(false);
 
   /** The app was started into a call that has not shown up yet. */
   launching = $state(false);
@@ -73,6 +75,7 @@ export class Session {
     if (app.launch.in_call && this.snapshot.phase.kind === 'idle') this.#awaitLaunch();
     if (app.launch.link !== '') this.page = { name: 'lobby', wish: { kind: 'link', link: app.launch.link } };
     else this.page = this.#backend.firstPage ?? HOME;
+    this.qualityOpen = this.#backend.showsQuality ?? false;
     this.app = app;
   }
 

@@ -22,12 +22,14 @@ use crate::active_call::{ActiveCall, CallContext, Terms};
 use crate::contacts::Contacts;
 use crate::control::Control;
 use crate::devices::{LocalMedia, LocalMediaError};
+use crate::history::History;
 use crate::invitation::Claiming;
 use crate::network::Network;
 use crate::reaching::Reaching;
 use crate::session::SessionNote;
 use crate::view::{
-    Device, DeviceState, Devices, EndReason, Levels, Local, Phase, RemoteIdentity, Snapshot, VideoQuality,
+    Device, DeviceState, Devices, EndReason, Levels, Local, Phase, QualityReport, RemoteIdentity, Snapshot,
+    VideoQuality,
 };
 use crate::{Command, EngineConfig, Slots};
 
@@ -80,6 +82,8 @@ pub(crate) struct Actor {
     claim: Option<Claiming>,
     incoming: Option<people::Incoming>,
     acquaintance: people::Acquaintance,
+    /// Figures of the call, or of the last one.
+    history: History,
 }
 
 /// What asks a running engine for something that is not shown in a snapshot.
@@ -89,6 +93,8 @@ pub(crate) enum Question {
     Stop(oneshot::Sender<()>),
     /// Everything known about people.
     Export(oneshot::Sender<serde_json::Value>),
+    /// How good the call is, or the last one was.
+    Quality(oneshot::Sender<Option<QualityReport>>),
 }
 
 /// Why an engine could not start.
@@ -149,6 +155,7 @@ impl Actor {
             claim: None,
             incoming: None,
             acquaintance: people::Acquaintance::default(),
+            history: History::default(),
         })
     }
 
@@ -177,6 +184,7 @@ impl Actor {
                     Question::Stop(done) => break Some(done),
                     // Whoever asked may have stopped waiting.
                     Question::Export(answer) => drop(answer.send(self.contacts.export())),
+                    Question::Quality(answer) => drop(answer.send(self.history.report())),
                 },
             }
             self.settle();
@@ -264,7 +272,11 @@ impl Actor {
                     if matches!(other, SessionNote::ControlOpen) {
                         self.said = None;
                     }
+                    let figures = matches!(other, SessionNote::Stats(_));
                     call.handle_session(other, &self.media);
+                    if let Some(sample) = call.quality(Instant::now()).filter(|_| figures) {
+                        self.history.record(sample);
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! A [`Snapshot`] is complete: whoever draws it needs no earlier one. Codes are stable, words are the UI's business.
 
 mod people;
+mod quality;
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -11,6 +12,7 @@ pub use people::{
     CodeState, Contact, ContactExchange, IncomingRing, Outcome, OutgoingRing, PastCall, People, Reachable,
     RemoteIdentity, RingState, SasEmoji, Trust,
 };
+pub use quality::{CallStats, QualityHistory, QualityReport};
 
 /// Everything a user interface draws, except pictures and sound levels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -66,6 +68,9 @@ pub enum Phase {
         since_unix_ms: i64,
         /// State of the direct connection.
         connection: Connection,
+        /// While reconnecting: when packets stopped, unix milliseconds.
+        #[ts(type = "number | null")]
+        outage_since_unix_ms: Option<i64>,
         /// How packets travel.
         path: Path,
         /// False while the signaling server is out of reach; the call goes on without it.
@@ -280,60 +285,6 @@ pub struct Device {
     pub id: String,
     /// What people call it.
     pub label: String,
-}
-
-/// Figures of the last second of a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export)]
-pub struct CallStats {
-    /// From asking for the call to the first picture of the other side, milliseconds.
-    pub first_picture_ms: Option<f64>,
-    /// Capture-to-display latency of received pictures, median, milliseconds.
-    pub latency_ms_p50: Option<f64>,
-    /// The same, 95th percentile.
-    pub latency_ms_p95: Option<f64>,
-    /// The latency figures may be off by this much either way, milliseconds.
-    pub latency_error_ms: Option<f64>,
-    /// Received pictures shown per second.
-    pub received_fps: f64,
-    /// Pictures sent per second.
-    pub sent_fps: f64,
-    /// Size of the received picture.
-    pub received_width: u32,
-    /// Size of the received picture.
-    pub received_height: u32,
-    /// Size of the sent picture.
-    pub sent_width: u32,
-    /// Size of the sent picture.
-    pub sent_height: u32,
-    /// Why the sent picture is smaller than its source: `none`, `cpu` or `bandwidth`.
-    pub sent_limited_by: String,
-    /// Time to encode a picture, average, milliseconds.
-    pub encode_ms: f64,
-    /// Time to decode a picture, average, milliseconds.
-    pub decode_ms: f64,
-    /// Codec we send, as in SDP; empty while none.
-    pub codec: String,
-    /// Received media, kbit/s.
-    pub received_kbps: f64,
-    /// Sent media, kbit/s.
-    pub sent_kbps: f64,
-    /// Estimate of what the path carries, kbit/s.
-    pub estimate_kbps: f64,
-    /// Packets of ours that the other side reported lost, 0 to 1.
-    pub sent_loss: f64,
-    /// Packets of theirs that never arrived, 0 to 1.
-    pub received_loss: f64,
-    /// Round trip, milliseconds.
-    pub rtt_ms: Option<f64>,
-    /// Interarrival jitter of received pictures, milliseconds.
-    pub jitter_ms: f64,
-    /// Share of received sound that had to be concealed, 0 to 1.
-    pub concealed: f64,
-    /// Gaps of more than 200 ms between two shown pictures since the call began.
-    pub freezes: u32,
-    /// Pictures of the other side shown since the call began.
-    pub pictures_shown: u32,
 }
 
 /// Sound levels, about ten times a second.

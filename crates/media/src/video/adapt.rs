@@ -1,27 +1,45 @@
-//! Which picture size suits a bitrate and this machine.
+//! Which picture size and rate of pictures suit the content, the path and this machine.
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
+use super::governor::Governor;
+use super::quantizer::Operating;
 use super::scale::fit_within;
 use crate::frame::VideoCodec;
 use crate::units::Bitrate;
 
-/// Heights of a landscape picture (shorter sides), and the VP9 rate from which each is worth its bits.
-const RUNGS: [(u32, u64); 6] = [(1080, 2_200), (720, 450), (540, 260), (360, 130), (270, 70), (180, 0)];
+/// Heights of a landscape picture (shorter sides), and the VP9 rate from which a call begins with each.
+const RUNGS: [(u32, u64); 6] = [(1080, 1_800), (720, 550), (540, 220), (360, 110), (270, 50), (180, 0)];
 /// VP8 needs about this many percent of VP9's rate for the same picture (720p talking head, VMAF).
 const VP8_PERCENT: u64 = 180;
-/// Going up again needs this many percent of a rung's rate, so that a rate at the edge does not flap.
-const UP_PERCENT: u64 = 125;
-/// Time at one size before a larger one is tried: each change costs a keyframe.
-const UP_AFTER: Duration = Duration::from_secs(3);
-/// Share of the frame interval that encoding may take before something is done about it.
-const BUSY_SHARE: f32 = 0.85;
-/// The next size up costs about 1.8 times as much, so it will be below the first when this one is below the second.
-const IDLE_SHARE: f32 = 0.47;
+/// Above this quantiser the next smaller size looks better: the SSIM curves of neighbouring sizes cross here.
+const COARSE: f32 = 44.0;
+/// Above this one pictures would soon be left out: a smaller size is needed now.
+const END: f32 = 49.0;
+/// A larger size must land at or below this one: under [`COARSE`] by a margin, so that sizes do not flap.
+const FINE: f32 = 39.0;
+/// A larger size that lands below this one is worth it for certain.
+const PLENTY: f32 = 32.0;
+/// How long the quantiser must ask for a smaller size, for a larger one, and for one of which it is certain.
+const DOWN_AFTER: Duration = Duration::from_millis(300);
+const UP_AFTER: Duration = Duration::from_secs(1);
+const UP_SOON: Duration = Duration::from_millis(400);
+/// The same where a larger size costs a keyframe.
+const UP_AFTER_KEYFRAME: Duration = Duration::from_secs(3);
+/// Pictures of one size before its quantiser is believed.
+const SETTLED: u32 = 8;
+/// Weight of the newest quantiser in the average.
+const NEWEST: f32 = 0.2;
 /// The smallest size a slow machine goes down to (360 lines): below it fewer pictures a second are the lesser evil.
 const MACHINE_LOWEST: usize = 3;
-/// Time the encoder must have been idle before a size it was too slow for is tried again.
-const COOL_DOWN: Duration = Duration::from_secs(8);
+/// Below the first rate half the pictures are left out, until the second: 15 good ones look better than 30 bad ones.
+const HALVE_BELOW_KBPS: u64 = 85;
+const WHOLE_FROM_KBPS: u64 = 115;
+/// Pause between pictures at half rate, and at the rates that shared screens go down to.
+const HALF: Duration = Duration::from_millis(66);
+const SCREEN_PAUSES: [Duration; 4] = [Duration::ZERO, HALF, Duration::from_millis(125), Duration::from_millis(200)];
 
 /// Why the picture is smaller than its source (`RTCQualityLimitationReason` of the W3C's webrtc-stats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,54 +53,144 @@ pub enum QualityLimitation {
     Bandwidth,
 }
 
-/// Decides the size of the encoded picture, and whether the encoder must hurry. Told the time.
+/// What the pictures show (`contentHint` of the W3C's mst-content-hint).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// A camera: movement matters, so a thin path makes the picture smaller.
+    #[default]
+    Motion,
+    /// A screen: letters must stay sharp, so a thin path makes pictures rarer.
+    Screen,
+}
+
+/// What an encoder is asked for at the moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    /// Codec in use.
+    pub codec: VideoCodec,
+    /// Target rate.
+    pub bitrate: Bitrate,
+    /// Size of the pictures that come in.
+    pub source: (u32, u32),
+    /// Largest size wanted.
+    pub max: (u32, u32),
+    /// What they show.
+    pub content: Content,
+}
+
+/// Decides the size of the encoded picture, how many there are, and whether the encoder must hurry. Told the time.
+///
+/// It begins by the rate alone and then goes by the encoder's quantiser, which knows how hard the content is: an easy picture
+/// keeps 720 lines at a rate where a hard one gets 360.
 #[derive(Debug, Default)]
 pub struct Adaptation {
-    /// Index into [`RUNGS`] that the rate allows.
-    rung: usize,
-    changed_at: Option<Instant>,
-    /// The encoder's fastest settings are needed. They cost some sharpness, a smaller picture would cost more.
-    hurry: bool,
-    /// Highest rung that the machine is fast enough for, and when that was last in question.
-    machine: usize,
-    machine_at: Option<Instant>,
+    /// Index into [`RUNGS`]; `None` before the first picture.
+    rung: Option<usize>,
+    /// Mean quantiser, carried over to where the encoder is asked to be now.
+    quantizer: Option<(f32, Operating)>,
+    /// Pictures encoded since the last change of size.
+    seen: u32,
+    coarse_since: Option<Instant>,
+    fine_since: Option<Instant>,
+    half_rate: bool,
+    /// Index into [`SCREEN_PAUSES`].
+    pause: usize,
+    governor: Governor,
 }
 
 impl Adaptation {
-    /// The size to encode a `source` picture at, within `max`; both sides even, aspect ratio kept.
-    pub fn size(
-        &mut self,
-        now: Instant,
-        codec: VideoCodec,
-        bitrate: Bitrate,
-        source: (u32, u32),
-        max: (u32, u32),
-    ) -> (u32, u32) {
-        let lowest = RUNGS.len() - 1;
-        let fits = |percent: u64| {
-            RUNGS.iter().position(|&(_, kbps)| bitrate.kbps() * 100 >= needed(codec, kbps) * percent).unwrap_or(lowest)
+    /// The size to encode the next picture at; both sides even, aspect ratio kept.
+    pub fn size(&mut self, now: Instant, asked: &Conditions) -> (u32, u32) {
+        let (width, height) = fit_within(asked.source.0, asked.source.1, asked.max);
+        let full = width.min(height);
+        let top = RUNGS.iter().rposition(|&(short, _)| short >= full).unwrap_or(0);
+        let rung = match (asked.content, self.rung) {
+            (Content::Screen, _) => self.pace_screen(now, asked.bitrate, full, top),
+            (Content::Motion, None) => first_rung(asked).max(top),
+            (Content::Motion, Some(rung)) => self.next_rung(now, asked, full, rung.max(top), top),
         };
-        let (down, up) = (fits(100), fits(UP_PERCENT));
-        match self.changed_at {
-            None => self.change(now, down),
-            Some(_) if down > self.rung => self.change(now, down),
-            Some(at) if up < self.rung && now.saturating_duration_since(at) >= UP_AFTER => self.change(now, up),
-            Some(_) => {}
-        }
-        let short = RUNGS[self.rung.max(self.machine)].0;
-        let (width, height) = fit_within(source.0, source.1, max);
-        scale_to_short_side(width, height, short)
+        self.half_rate = asked.bitrate.kbps() < if self.half_rate { WHOLE_FROM_KBPS } else { HALVE_BELOW_KBPS };
+        self.rung = Some(rung);
+        let rung = rung.max(self.governor.rung());
+        scale_to_short_side(width, height, RUNGS[rung].0)
     }
 
-    fn change(&mut self, now: Instant, rung: usize) {
-        self.rung = rung;
-        self.changed_at = Some(now);
+    fn next_rung(&mut self, now: Instant, asked: &Conditions, full: u32, rung: usize, top: usize) -> usize {
+        let at = |rung: usize| Operating { bitrate: asked.bitrate, short: RUNGS[rung].0.min(full) };
+        let Some((mean, measured)) = self.quantizer else { return rung };
+        let expected = |rung: usize| measured.expect(mean, at(rung));
+        let coarse = expected(rung) > COARSE;
+        let coarse_for = lasting(&mut self.coarse_since, now, coarse);
+        let lowest = RUNGS.len() - 1;
+        if expected(rung) > END || coarse && self.seen >= SETTLED && coarse_for >= DOWN_AFTER {
+            let next = (rung..=lowest).find(|&rung| expected(rung) <= COARSE).unwrap_or(lowest);
+            return self.change(rung, next.max((rung + 1).min(lowest)));
+        }
+        let larger = (top..rung).find(|&larger| expected(larger) <= FINE);
+        let fine_for = lasting(&mut self.fine_since, now, larger.is_some() && self.seen >= SETTLED);
+        let Some(larger) = larger else { return rung };
+        let patience = match asked.codec {
+            VideoCodec::Vp8 => UP_AFTER_KEYFRAME,
+            VideoCodec::Vp9 if expected(larger) <= PLENTY => UP_SOON,
+            VideoCodec::Vp9 => UP_AFTER,
+        };
+        if self.fine_since.is_some() && fine_for >= patience { self.change(rung, larger) } else { rung }
+    }
+
+    fn change(&mut self, from: usize, to: usize) -> usize {
+        if from != to {
+            (self.coarse_since, self.fine_since, self.seen) = (None, None, 0);
+        }
+        to
+    }
+
+    /// Screens keep their size; what gives is how often they are sent.
+    fn pace_screen(&mut self, now: Instant, bitrate: Bitrate, full: u32, top: usize) -> usize {
+        let Some((mean, measured)) = self.quantizer else { return top };
+        let expected = measured.expect(mean, Operating { bitrate, short: full });
+        let coarse_for = lasting(&mut self.coarse_since, now, expected > COARSE && self.seen >= SETTLED);
+        let fine_for = lasting(&mut self.fine_since, now, expected < PLENTY && self.seen >= SETTLED);
+        let slower = self.coarse_since.is_some() && coarse_for >= DOWN_AFTER;
+        let faster = self.fine_since.is_some() && fine_for >= UP_AFTER;
+        let next = match (slower, faster) {
+            (true, _) => (self.pause + 1).min(SCREEN_PAUSES.len() - 1),
+            (false, true) => self.pause.saturating_sub(1),
+            (false, false) => self.pause,
+        };
+        self.pause = self.change(self.pause, next);
+        top
+    }
+
+    /// Told of each picture that went through the encoder: the quantiser it used, or the coarsest when it left the picture
+    /// out, and what it had been asked for (rate, shorter side).
+    pub fn encoded(&mut self, quantizer: u8, bitrate: Bitrate, size: (u32, u32)) {
+        let now_at = Operating { bitrate, short: size.0.min(size.1) };
+        let quantizer = f32::from(quantizer);
+        let mean = match self.quantizer {
+            Some((mean, at)) => {
+                let carried = at.expect(mean, now_at);
+                carried + (quantizer - carried) * NEWEST
+            }
+            None => quantizer,
+        };
+        self.quantizer = Some((mean, now_at));
+        self.seen = self.seen.saturating_add(1);
+    }
+
+    /// Least time from one encoded picture to the next.
+    pub fn pause(&self, content: Content) -> Duration {
+        match content {
+            Content::Screen => SCREEN_PAUSES[self.pause],
+            Content::Motion if self.half_rate => HALF,
+            Content::Motion => Duration::ZERO,
+        }
     }
 
     /// Whether the encoder should run at its fastest settings.
     #[must_use]
     pub fn hurry(&self) -> bool {
-        self.hurry
+        self.governor.hurry()
     }
 
     /// What kept the last [`size`](Self::size) below the source's.
@@ -90,7 +198,7 @@ impl Adaptation {
     pub fn limited_by(&self, source: (u32, u32), encoded: (u32, u32)) -> QualityLimitation {
         if source.0.min(source.1) <= encoded.0.min(encoded.1) {
             QualityLimitation::None
-        } else if self.machine > self.rung {
+        } else if self.governor.rung() > self.rung.unwrap_or(0) {
             QualityLimitation::Cpu
         } else {
             QualityLimitation::Bandwidth
@@ -99,33 +207,28 @@ impl Adaptation {
 
     /// Told how much of the time between two frames encoding took, on average; 1 means that it never rests.
     pub fn load(&mut self, now: Instant, share: f32, encoded: (u32, u32)) {
-        let since = self.machine_at.map(|at| now.saturating_duration_since(at));
-        let rested = |pause| since.is_none_or(|since| since >= pause);
-        if share > BUSY_SHARE && rested(UP_AFTER) {
-            if self.hurry {
-                let short = encoded.0.min(encoded.1);
-                let current = RUNGS.iter().position(|&(rung, _)| rung <= short).unwrap_or(RUNGS.len() - 1);
-                self.machine = (current + 1).min(MACHINE_LOWEST);
-            }
-            self.hurry = true;
-            self.machine_at = Some(now);
-        } else if share < IDLE_SHARE && rested(COOL_DOWN) && (self.hurry || self.machine > 0) {
-            // Sharpness comes back last: at the fastest settings the larger picture is the better one.
-            if self.machine > 0 {
-                self.machine -= 1;
-            } else {
-                self.hurry = false;
-            }
-            self.machine_at = Some(now);
-        }
+        let short = encoded.0.min(encoded.1);
+        let current = RUNGS.iter().position(|&(rung, _)| rung <= short).unwrap_or(RUNGS.len() - 1);
+        self.governor.load(now, share, current, MACHINE_LOWEST);
     }
 }
 
-fn needed(codec: VideoCodec, vp9_kbps: u64) -> u64 {
-    match codec {
-        VideoCodec::Vp9 => vp9_kbps,
-        VideoCodec::Vp8 => vp9_kbps * VP8_PERCENT / 100,
+/// How long `holds` has been true without a break.
+fn lasting(since: &mut Option<Instant>, now: Instant, holds: bool) -> Duration {
+    if !holds {
+        *since = None;
+        return Duration::ZERO;
     }
+    now.saturating_duration_since(*since.get_or_insert(now))
+}
+
+fn first_rung(asked: &Conditions) -> usize {
+    let percent = match asked.codec {
+        VideoCodec::Vp9 => 100,
+        VideoCodec::Vp8 => VP8_PERCENT,
+    };
+    let fits = |&(_, kbps): &(u32, u64)| asked.bitrate.kbps() * 100 >= kbps * percent;
+    RUNGS.iter().position(fits).unwrap_or(RUNGS.len() - 1)
 }
 
 fn scale_to_short_side(width: u32, height: u32, short: u32) -> (u32, u32) {
@@ -140,74 +243,5 @@ fn scale_to_short_side(width: u32, height: u32, short: u32) -> (u32, u32) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HD: (u32, u32) = (1280, 720);
-
-    fn size(a: &mut Adaptation, now: Instant, kbps: u64) -> (u32, u32) {
-        a.size(now, VideoCodec::Vp9, Bitrate::from_kbps(kbps), HD, HD)
-    }
-
-    #[test]
-    fn size_follows_the_rate_down_at_once_and_up_with_patience() {
-        let (mut a, t0) = (Adaptation::default(), Instant::now());
-        assert_eq!(size(&mut a, t0, 1_000), HD);
-        assert_eq!(size(&mut a, t0, 300), (960, 540));
-        assert_eq!(size(&mut a, t0, 60), (320, 180));
-        let later = t0 + UP_AFTER;
-        assert_eq!(size(&mut a, later, 460), (960, 540));
-        assert_eq!(size(&mut a, later + Duration::from_secs(1), 700), (960, 540));
-        assert_eq!(size(&mut a, later + UP_AFTER, 700), HD);
-        assert_eq!(size(&mut a, later + UP_AFTER, 451), HD);
-    }
-
-    #[test]
-    fn vp8_needs_more_and_portrait_is_measured_by_its_short_side() {
-        let mut a = Adaptation::default();
-        let rate = Bitrate::from_kbps(600);
-        assert_eq!(a.size(Instant::now(), VideoCodec::Vp8, rate, HD, HD), (960, 540));
-        let mut a = Adaptation::default();
-        let rate = Bitrate::from_kbps(150);
-        assert_eq!(a.size(Instant::now(), VideoCodec::Vp9, rate, (720, 1280), (1280, 1280)), (360, 640));
-    }
-
-    #[test]
-    fn a_slow_machine_hurries_first_and_then_gets_smaller_pictures() {
-        let (mut a, t0) = (Adaptation::default(), Instant::now());
-        assert_eq!(size(&mut a, t0, 2_000), HD);
-        a.load(t0, 0.95, HD);
-        assert!(a.hurry());
-        assert_eq!(size(&mut a, t0, 2_000), HD);
-        assert_eq!(a.limited_by(HD, HD), QualityLimitation::None);
-        a.load(t0 + Duration::from_secs(1), 0.95, HD);
-        assert_eq!(size(&mut a, t0, 2_000), HD, "the faster settings had no time to help");
-        for second in 1..9 {
-            a.load(t0 + Duration::from_secs(10 * second), 0.95, (320, 180));
-        }
-        assert_eq!(size(&mut a, t0, 2_000), (640, 360), "no smaller than 360 lines");
-        assert_eq!(a.limited_by(HD, (640, 360)), QualityLimitation::Cpu);
-        let mut t = t0 + Duration::from_secs(80);
-        for (encoded, next, hurry) in
-            [((640, 360), (960, 540), true), ((960, 540), HD, true), (HD, HD, true), (HD, HD, false)]
-        {
-            t += COOL_DOWN;
-            a.load(t, 0.2, encoded);
-            assert_eq!((size(&mut a, t, 2_000), a.hurry()), (next, hurry));
-        }
-    }
-
-    #[test]
-    fn a_thin_path_is_told_from_a_slow_machine() {
-        let mut a = Adaptation::default();
-        let small = size(&mut a, Instant::now(), 300);
-        assert_eq!(a.limited_by(HD, small), QualityLimitation::Bandwidth);
-    }
-
-    #[test]
-    fn the_ceiling_holds() {
-        let mut a = Adaptation::default();
-        let rate = Bitrate::from_kbps(5_000);
-        assert_eq!(a.size(Instant::now(), VideoCodec::Vp9, rate, (1920, 1080), (640, 360)), (640, 360));
-    }
-}
+#[path = "adapt_tests.rs"]
+mod tests;

@@ -185,12 +185,13 @@ impl Supervisor {
     /// Passes pictures on until the camera is lost, and says why; `None` when asked to stop.
     fn attend(&mut self, reader: &Reader) -> Option<CameraError> {
         let mut description = None;
-        let mut deadline = Instant::now() + SLOW_START;
+        // Waited in slices, not by the clock: a machine that slept is no camera that stalled.
+        let mut patience = SLOW_START;
         while !self.stopping() {
             match reader.readings.recv_timeout(SLICE) {
                 Ok(Reading::Opened(opened)) => description = Some(opened),
                 Ok(Reading::Frame(frame)) => {
-                    deadline = Instant::now() + STALL;
+                    patience = STALL;
                     if let Some(description) = description.take() {
                         self.running(description);
                     }
@@ -198,9 +199,11 @@ impl Supervisor {
                     self.frames.put(frame);
                 }
                 Ok(Reading::Failed(error)) => return Some(error),
-                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    return Some(CameraError::Failed("the camera delivers no pictures".to_owned()));
+                    patience = patience.saturating_sub(SLICE);
+                    if patience.is_zero() {
+                        return Some(CameraError::Failed("the camera delivers no pictures".to_owned()));
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Some(CameraError::Failed("the camera thread ended".to_owned()));

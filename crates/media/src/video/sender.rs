@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::adapt::{Adaptation, QualityLimitation};
+use super::adapt::{Adaptation, Conditions, Content, QualityLimitation};
 use super::scale::Scaler;
-use super::vpx::{CodecError, VideoEncoder};
+use super::scale::fit_within;
+use super::vpx::{CodecError, EncoderSetup, Prediction, VideoEncoder};
 use crate::frame::{EncodedVideo, I420Buffer, MAX_SIDE, VideoCodec, VideoFrame};
 use crate::slot::{LatestSlot, Taken};
 use crate::units::Bitrate;
@@ -18,6 +19,10 @@ const SLICE: Duration = Duration::from_millis(100);
 const LOAD_WARM_UP: u32 = 30;
 /// Rate the encoder is told to expect; it measures the real one.
 const NOMINAL_FPS: u32 = 30;
+/// A picture may come this much before the least time after the last one is over: cameras are not that regular.
+const EARLY: Duration = Duration::from_millis(8);
+/// Told to the adaptation as the quantiser of a picture that rate control left out: coarser than any that come out.
+const LEFT_OUT: u8 = 60;
 
 /// What the sending side has done so far.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,14 +52,17 @@ struct Controls {
     bitrate: Bitrate,
     codec: VideoCodec,
     max: (u32, u32),
+    content: Content,
     sending: bool,
-    keyframe: bool,
+    next: Prediction,
 }
 
 #[derive(Debug)]
 struct Shared {
     controls: Mutex<Controls>,
     stats: Mutex<SenderStats>,
+    /// When the pictures that the encoder has kept were captured.
+    kept: Mutex<[Option<Instant>; 2]>,
     stop: AtomicBool,
     frames: Arc<LatestSlot<VideoFrame>>,
 }
@@ -66,6 +74,10 @@ impl Shared {
 
     fn stats(&self) -> MutexGuard<'_, SenderStats> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, [Option<Instant>; 2]> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,8 +100,9 @@ impl VideoSender {
             bitrate: Bitrate::from_kbps(1_000),
             codec: VideoCodec::Vp9,
             max: (MAX_SIDE, MAX_SIDE),
+            content: Content::Motion,
             sending: false,
-            keyframe: false,
+            next: Prediction::Previous,
         };
         let stats = SenderStats {
             encoded: 0,
@@ -105,6 +118,7 @@ impl VideoSender {
         let shared = Arc::new(Shared {
             controls: Mutex::new(controls),
             stats: Mutex::new(stats),
+            kept: Mutex::default(),
             stop: AtomicBool::new(false),
             frames,
         });
@@ -114,7 +128,7 @@ impl VideoSender {
         Self { shared, thread }
     }
 
-    /// Target rate of the encoder, from the next frame on. The picture size follows it.
+    /// Target rate of the encoder, from the next frame on. Size and number of the pictures follow from it and the content.
     pub fn set_bitrate(&self, bitrate: Bitrate) {
         self.shared.controls().bitrate = bitrate;
     }
@@ -126,7 +140,23 @@ impl VideoSender {
 
     /// Makes the next encoded frame a keyframe.
     pub fn request_keyframe(&self) {
-        self.shared.controls().keyframe = true;
+        self.shared.controls().next = Prediction::Nothing;
+    }
+
+    /// Makes the next encoded frame one that the other side can decode: predicted from the newest picture that it has of those
+    /// the encoder kept, else a keyframe. `is_acknowledged` is asked about at most two moments of capture, before this returns.
+    pub fn recover(&self, is_acknowledged: &dyn Fn(Instant) -> bool) {
+        let kept = *self.shared.kept();
+        let acknowledged = kept.map(|captured_at| captured_at.filter(|&at| is_acknowledged(at)));
+        let mut controls = self.shared.controls();
+        if controls.next != Prediction::Nothing {
+            controls.next = Prediction::Acknowledged(acknowledged);
+        }
+    }
+
+    /// What the pictures show, from the next frame on, which is a keyframe when that changed.
+    pub fn set_content(&self, content: Content) {
+        self.shared.controls().content = content;
     }
 
     /// Whether to encode at all. The self-view goes on either way; sending begins with a keyframe.
@@ -162,6 +192,10 @@ struct Worker {
     self_view: Arc<LatestSlot<VideoFrame>>,
     sink: Box<dyn FnMut(EncodedVideo) + Send>,
     encoder: Option<VideoEncoder>,
+    /// What the encoder was set up for.
+    content: Content,
+    /// When the last picture that was encoded was captured.
+    last: Option<Instant>,
     adaptation: Adaptation,
     scaler: Scaler,
     /// Where scaled pictures go, kept for the next one.
@@ -180,6 +214,8 @@ impl Worker {
             self_view,
             sink,
             encoder: None,
+            content: Content::Motion,
+            last: None,
             adaptation: Adaptation::default(),
             scaler: Scaler::default(),
             scaled: None,
@@ -199,12 +235,7 @@ impl Worker {
 
     fn take(&mut self, frame: &VideoFrame) {
         self.self_view.put(frame.clone());
-        let controls = {
-            let mut controls = self.shared.controls();
-            let now = *controls;
-            controls.keyframe &= !now.sending;
-            now
-        };
+        let controls = *self.shared.controls();
         if !controls.sending {
             // The next encoder begins with a keyframe.
             self.encoder = None;
@@ -212,6 +243,11 @@ impl Worker {
             return;
         }
         let began = Instant::now();
+        let captured_at = frame.times.captured.unwrap_or(began);
+        if self.too_soon(captured_at, controls) {
+            return;
+        }
+        self.shared.controls().next = Prediction::Previous;
         let encoded = self.encode(frame, controls, began);
         let took = began.elapsed();
         self.account(&encoded, took);
@@ -229,35 +265,59 @@ impl Worker {
         }
     }
 
+    /// Whether fewer pictures are sent than come in, and this is one to leave out.
+    fn too_soon(&mut self, captured_at: Instant, controls: Controls) -> bool {
+        let pause = self.adaptation.pause(controls.content);
+        let since = self.last.map(|last| captured_at.saturating_duration_since(last));
+        let soon = self.encoder.is_some() && since.is_some_and(|since| since + EARLY < pause);
+        if !soon {
+            self.last = Some(captured_at);
+        }
+        soon
+    }
+
     fn encode(
         &mut self,
         frame: &VideoFrame,
         controls: Controls,
         now: Instant,
     ) -> Result<Option<EncodedVideo>, CodecError> {
-        let Controls { bitrate, codec, max, keyframe, .. } = controls;
+        let Controls { bitrate, codec, max, content, next, .. } = controls;
         let source = (frame.picture.width(), frame.picture.height());
-        let size = self.adaptation.size(now, codec, bitrate, source, max);
+        let size = self.adaptation.size(now, &Conditions { codec, bitrate, source, max, content });
         let encoder = match self.encoder.take() {
-            Some(mut encoder) if encoder.codec() == codec && encoder.size() == size => {
-                encoder.set_bitrate(bitrate)?;
+            Some(encoder) if encoder.codec() == codec && self.content == content && encoder.takes(size) => {
                 self.encoder.insert(encoder)
             }
             _ => {
                 tracing::info!(?codec, width = size.0, height = size.1, %bitrate, "encoder starts");
-                self.encoder.insert(VideoEncoder::new(codec, size.0, size.1, NOMINAL_FPS, bitrate)?)
+                self.content = content;
+                let room = fit_within(source.0, source.1, max);
+                let setup = EncoderSetup { codec, size, room, fps: NOMINAL_FPS, bitrate, content };
+                self.encoder.insert(VideoEncoder::open(&setup)?)
             }
         };
+        // The rate before the size: each step is judged from where the encoder was.
+        encoder.set_bitrate(bitrate)?;
+        encoder.set_size(size)?;
         encoder.set_hurry(self.adaptation.hurry())?;
         self.shared.stats().limited_by = self.adaptation.limited_by(source, size);
         let captured_at = frame.times.captured.unwrap_or(now);
-        if size == source {
-            return encoder.encode(&frame.picture, captured_at, keyframe);
+        let picture = if size == source {
+            &*frame.picture
+        } else {
+            let reusable = self.scaled.take().filter(|scaled| (scaled.width(), scaled.height()) == size);
+            let scaled = self.scaled.insert(reusable.unwrap_or_else(|| I420Buffer::black(size.0, size.1)));
+            self.scaler.scale_into(&frame.picture, scaled);
+            scaled
+        };
+        let encoded = encoder.encode(picture, captured_at, next)?;
+        let quantizer = if encoded.is_some() { encoder.quantizer() } else { Some(LEFT_OUT) };
+        if let Some(quantizer) = quantizer {
+            self.adaptation.encoded(quantizer, bitrate, size);
         }
-        let reusable = self.scaled.take().filter(|scaled| (scaled.width(), scaled.height()) == size);
-        let scaled = self.scaled.insert(reusable.unwrap_or_else(|| I420Buffer::black(size.0, size.1)));
-        self.scaler.scale_into(&frame.picture, scaled);
-        encoder.encode(scaled, captured_at, keyframe)
+        *self.shared.kept() = encoder.kept();
+        Ok(encoded)
     }
 
     fn account(&self, encoded: &Result<Option<EncodedVideo>, CodecError>, took: Duration) {

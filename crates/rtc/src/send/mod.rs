@@ -5,7 +5,9 @@
 
 mod pacer;
 mod packetize;
+mod resend;
 mod task;
+mod video;
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
@@ -176,23 +178,23 @@ mod tests {
 
     use super::*;
     use crate::config::PeerConfig;
-    use crate::link::Sending;
+    use crate::link::{Sending, Ssrcs};
 
     fn queue() -> SendQueue {
-        let link = Link::new(&PeerConfig::default(), Arc::default(), 1, 2);
+        let link = Link::new(&PeerConfig::default(), Arc::default(), Ssrcs { video: 1, rtx: 2, audio: 3 });
         SendQueue::new(Arc::new(link), VideoClock { epoch: Instant::now(), base: 0 })
     }
 
     fn frame(keyframe: bool) -> EncodedVideo {
         let (codec, data) = (VideoCodec::Vp8, Bytes::from_static(&[1]));
-        EncodedVideo { codec, data, keyframe, captured_at: Instant::now(), width: 2, height: 2 }
+        EncodedVideo { codec, data, keyframe, reference: None, captured_at: Instant::now(), width: 2, height: 2 }
     }
 
     #[test]
     fn nothing_but_a_keyframe_follows_a_refused_frame() {
         let queue = queue();
         assert!(!queue.push_video(frame(true)), "nothing negotiated");
-        queue.link.set_sending(Sending { codec: VideoCodec::Vp8, video: 96, audio: 111 });
+        queue.link.set_sending(Sending { codec: VideoCodec::Vp8, video: 96, audio: 111, rtx: None });
         assert!(!queue.push_video(frame(true)), "not connected");
         queue.link.open.store(true, Relaxed);
         assert!(!queue.push_video(frame(false)));

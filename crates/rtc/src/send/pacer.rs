@@ -27,6 +27,8 @@ const PROBE_TIME: Duration = Duration::from_millis(100);
 /// Queue of video packets of type `T` with their size.
 #[derive(Debug)]
 pub(crate) struct Pacer<T> {
+    /// Leaves first: what somebody waits for already.
+    urgent: VecDeque<(usize, T)>,
     queue: VecDeque<(usize, T)>,
     queued: usize,
     /// When the next packet may leave.
@@ -46,20 +48,26 @@ struct Burst {
 
 impl<T> Default for Pacer<T> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), queued: 0, next: None, pace: None, probe: None }
+        Self { urgent: VecDeque::new(), queue: VecDeque::new(), queued: 0, next: None, pace: None, probe: None }
     }
 }
 
 impl<T> Pacer<T> {
     /// Whether a frame of `size` bytes would still leave in time. An empty queue takes any frame.
     pub(crate) fn has_room(&self, size: usize, target: Bitrate) -> bool {
-        self.queue.is_empty() || seconds(self.queued + size, MAX_PACE * rate(target)) <= MAX_QUEUE.as_secs_f64()
+        self.queued == 0 || seconds(self.queued + size, MAX_PACE * rate(target)) <= MAX_QUEUE.as_secs_f64()
     }
 
     /// Queues a packet of `size` bytes.
     pub(crate) fn push(&mut self, size: usize, packet: T) {
         self.queued += size + OVERHEAD;
         self.queue.push_back((size + OVERHEAD, packet));
+    }
+
+    /// Queues a packet of `size` bytes ahead of all that [`push`](Self::push) queued.
+    pub(crate) fn push_urgent(&mut self, size: usize, packet: T) {
+        self.queued += size + OVERHEAD;
+        self.urgent.push_back((size + OVERHEAD, packet));
     }
 
     /// How fast video may leave while little waits.
@@ -78,7 +86,7 @@ impl<T> Pacer<T> {
             return None;
         }
         let drain = bits(self.queued) / MAX_QUEUE.as_secs_f64();
-        let (size, packet) = self.queue.pop_front()?;
+        let (size, packet) = self.urgent.pop_front().or_else(|| self.queue.pop_front())?;
         self.queued -= size;
         let target = rate(target);
         let most = MAX_PACE * target;
@@ -93,7 +101,7 @@ impl<T> Pacer<T> {
             self.probe = None;
         }
         let due = self.next.is_none_or(|next| next <= now + BURST);
-        self.probe.filter(|_| due && self.queue.is_empty()).map(|burst| burst.left)
+        self.probe.filter(|_| due && self.queued == 0).map(|burst| burst.left)
     }
 
     /// Padding of `size` bytes left at `now`; none (0) ends the probe.
@@ -108,7 +116,7 @@ impl<T> Pacer<T> {
     /// When [`pop`](Self::pop) or [`padding`](Self::padding) will have something; `None` while there is nothing to wait for.
     pub(crate) fn next(&self) -> Option<Instant> {
         let next = self.next?;
-        (!self.queue.is_empty() || self.probe.is_some()).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
+        (self.queued > 0 || self.probe.is_some()).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
     }
 
     /// A packet left: the next may when this one would be through at `pace`, or at the probe's rate if that is faster.
@@ -183,6 +191,17 @@ mod tests {
         assert!(pacer.has_room(20_000, TARGET));
         let span = drain(&mut pacer, Instant::now()).last().unwrap().0;
         assert!((220..=400).contains(&span.as_millis()), "{span:?}");
+    }
+
+    #[test]
+    fn what_is_urgent_overtakes() {
+        let mut pacer = Pacer::default();
+        pacer.push(1_210, 1);
+        pacer.push(1_210, 2);
+        pacer.push_urgent(1_210, 3);
+        let order: Vec<u32> = drain(&mut pacer, Instant::now()).into_iter().map(|(_, n)| n).collect();
+        assert_eq!(order, [3, 1, 2]);
+        assert_eq!(pacer.next(), None);
     }
 
     #[test]

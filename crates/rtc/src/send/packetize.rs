@@ -99,7 +99,15 @@ mod tests {
         };
         let mut data = first.to_vec();
         data.resize(len, 7);
-        EncodedVideo { codec, data: data.into(), keyframe, captured_at: Instant::now(), width: 1_280, height: 720 }
+        EncodedVideo {
+            codec,
+            data: data.into(),
+            keyframe,
+            reference: None,
+            captured_at: Instant::now(),
+            width: 1_280,
+            height: 720,
+        }
     }
 
     #[test]

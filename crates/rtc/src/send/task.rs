@@ -11,8 +11,8 @@ use rtc::rtp;
 use webrtc::media_stream::track_local::TrackLocal;
 
 use super::SendQueue;
-use super::pacer::Pacer;
-use super::packetize::Packetizer;
+use super::video::VideoOut;
+use crate::link::Sending;
 
 /// The tracks to write to.
 pub(crate) struct Tracks {
@@ -37,13 +37,14 @@ pub(crate) async fn run(queue: Arc<SendQueue>, tracks: Tracks) {
     while !queue.link.closed.load(Relaxed) {
         writer.write_due().await;
         let wake = async {
-            match writer.pacer.next() {
+            match writer.video.next() {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = queue.filled.notified() => {}
+            () = queue.link.resend_due.notified() => {}
             () = wake => {}
         }
     }
@@ -52,9 +53,7 @@ pub(crate) async fn run(queue: Arc<SendQueue>, tracks: Tracks) {
 struct Writer<'a> {
     queue: &'a SendQueue,
     tracks: Tracks,
-    packetizer: Packetizer,
-    pacer: Pacer<rtp::Packet>,
-    video_sequence: u16,
+    video: VideoOut,
     audio_sequence: u16,
     /// Where the last sound packet ended: a later start means silence was not sent.
     audio_end: Option<u64>,
@@ -64,9 +63,7 @@ impl<'a> Writer<'a> {
     fn new(queue: &'a SendQueue, tracks: Tracks) -> Self {
         Self {
             queue,
-            packetizer: Packetizer::new(tracks.seed.picture_id),
-            pacer: Pacer::default(),
-            video_sequence: tracks.seed.video_sequence,
+            video: VideoOut::new(queue.link.ssrcs, tracks.seed.video_sequence, tracks.seed.picture_id),
             audio_sequence: tracks.seed.audio_sequence,
             audio_end: None,
             tracks,
@@ -85,21 +82,20 @@ impl<'a> Writer<'a> {
         for packet in audio {
             self.write_audio(&packet).await;
         }
+        let link = &self.queue.link;
+        let Some(sending) = link.sending() else { return };
+        self.video.request(Instant::now(), link.rtt(), &link.take_requested());
         let mut chain = true;
         for frame in video {
-            chain = (chain || frame.keyframe) && self.queue_video(&frame);
+            chain = (chain || frame.keyframe) && self.queue_video(&frame, sending);
         }
-        let target = self.queue.link.target();
-        self.pacer.set_pace(self.queue.link.pace());
-        if let Some(probe) = self.queue.link.take_probe() {
-            self.pacer.start_probe(Instant::now(), probe);
+        let target = link.target();
+        self.video.set_pace(link.pace());
+        if let Some(probe) = link.take_probe() {
+            self.video.start_probe(Instant::now(), probe);
         }
-        while let Some(packet) = self.pacer.pop(Instant::now(), target) {
-            write(&*self.tracks.video, packet).await;
-        }
-        // There is no padding: a probe that media does not fill ends early.
-        if self.pacer.padding(Instant::now()).is_some() {
-            self.pacer.padded(Instant::now(), 0);
+        while let Some(packet) = self.video.pop(Instant::now(), sending, target) {
+            self.write_video(packet).await;
         }
     }
 
@@ -110,29 +106,18 @@ impl<'a> Writer<'a> {
         self.audio_end = Some(sound.first_sample + u64::from(opus_samples(&sound.data)));
         let timestamp = self.tracks.seed.audio_timestamp.wrapping_add(low_bits(sound.first_sample));
         self.audio_sequence = self.audio_sequence.wrapping_add(1);
-        let header = header(sending.audio, self.audio_sequence, timestamp, self.queue.link.audio_ssrc, marker);
+        let header = header(sending.audio, self.audio_sequence, timestamp, self.queue.link.ssrcs.audio, marker);
         write(&*self.tracks.audio, rtp::Packet { header, payload: sound.data.clone() }).await;
     }
 
-    /// Cuts a frame into the pacer; false if it was dropped.
-    fn queue_video(&mut self, frame: &EncodedVideo) -> bool {
+    /// False if the frame was dropped.
+    fn queue_video(&mut self, frame: &EncodedVideo, sending: Sending) -> bool {
         let link = &self.queue.link;
-        let Some(sending) = link.sending() else { return false };
-        if !self.pacer.has_room(frame.data.len(), link.target()) {
-            self.queue.break_chain();
-            return false;
-        }
-        let payloads = self.packetizer.cut(frame);
-        if payloads.is_empty() {
-            self.queue.break_chain();
-            return false;
-        }
         let timestamp = self.queue.clock.timestamp(frame.captured_at);
-        let last = payloads.len().saturating_sub(1);
-        for (n, payload) in payloads.into_iter().enumerate() {
-            self.video_sequence = self.video_sequence.wrapping_add(1);
-            let header = header(sending.video, self.video_sequence, timestamp, link.video_ssrc, n == last);
-            self.pacer.push(payload.len(), rtp::Packet { header, payload });
+        if let Err(reason) = self.video.push(frame, timestamp, sending, link.target()) {
+            tracing::debug!(%reason, "frame dropped");
+            self.queue.break_chain();
+            return false;
         }
         if frame.keyframe {
             link.on_keyframe_sent(Instant::now());
@@ -140,11 +125,17 @@ impl<'a> Writer<'a> {
         true
     }
 
+    /// Under the track's own number: see [`Link::own_ssrc`](crate::link::Link::own_ssrc).
+    async fn write_video(&self, mut packet: rtp::Packet) {
+        packet.header.ssrc = self.queue.link.ssrcs.video;
+        write(&*self.tracks.video, packet).await;
+    }
+
     async fn request_keyframe(&self) {
         let link = &self.queue.link;
         let media_ssrc = link.remote_video_ssrc.load(Relaxed);
         if media_ssrc != 0 && link.may_request_keyframe(Instant::now()) {
-            let request = PictureLossIndication { sender_ssrc: link.video_ssrc, media_ssrc };
+            let request = PictureLossIndication { sender_ssrc: link.ssrcs.video, media_ssrc };
             if let Err(error) = self.tracks.video.write_rtcp(vec![Box::new(request)]).await {
                 tracing::debug!(%error, "keyframe request not sent");
             }

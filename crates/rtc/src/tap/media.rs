@@ -101,7 +101,7 @@ impl MediaTap {
     fn drain(&mut self, now: Instant) {
         let Some(stream) = &mut self.video else { return };
         let mut requests: Vec<Box<dyn rtcp::Packet>> = Vec::new();
-        let (sender_ssrc, media_ssrc) = (self.link.video_ssrc, stream.ssrc);
+        let (sender_ssrc, media_ssrc) = (self.link.ssrcs.video, stream.ssrc);
         while let Some(output) = stream.receiver.poll_output() {
             match output {
                 Output::Frame(frame) => (self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner).video)(frame),
@@ -170,7 +170,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for MediaTap {
         self.reads.pop_front()
     }
 
-    fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
+    fn handle_write(&mut self, mut tagged: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtp(packet) = &mut tagged.message.packet {
+            self.link.own_ssrc(&mut packet.header);
+        }
         self.writes.push_back(tagged);
         Ok(())
     }

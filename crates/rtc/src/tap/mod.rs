@@ -4,10 +4,12 @@
 //! They run on the network task: nothing here waits.
 
 mod media;
+mod repair;
 mod wire;
 
 pub(crate) use media::MediaTap;
 pub use media::PeerSinks;
+pub(crate) use repair::WithRepair;
 pub(crate) use wire::WireTap;
 
 /// Nearest to the wire, before the stack's own interceptors.

@@ -57,8 +57,11 @@ impl WireTap {
             if let Some(proof) = proof::read(bytes) {
                 self.link.mailbox.post(PeerEvent::Proof(proof));
             }
-        } else if packet.is::<TransportLayerNack>() {
+        } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
             self.link.count(|stats| stats.nacks_received += 1);
+            if nack.media_ssrc == self.link.ssrcs.video {
+                self.link.request_resend(nack.nacks.iter().flat_map(|entry| entry.into_iter()));
+            }
         } else if packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>() {
             self.link.count(|stats| stats.plis_received += 1);
             self.link.on_keyframe_request(now);
@@ -67,9 +70,9 @@ impl WireTap {
 
     /// RFC 3550 section 6.4.1: the round trip is the time since the report the other side names, less the time it kept it.
     fn read_reception(&self, now: Instant, report: &ReceptionReport) {
-        if report.ssrc == self.link.video_ssrc {
+        if report.ssrc == self.link.ssrcs.video {
             self.link.count(|stats| stats.fraction_lost_by_peer = f32::from(report.fraction_lost) / 256.0);
-        } else if report.ssrc != self.link.audio_ssrc {
+        } else if report.ssrc != self.link.ssrcs.audio {
             return;
         }
         let named = self.sent_reports.iter().find(|(ntp, _)| *ntp == report.last_sender_report && *ntp != 0);
@@ -139,8 +142,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for WireTap {
     fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
         match &tagged.message.packet {
             Packet::Rtp(packet) => {
-                let known = [self.link.video_ssrc, self.link.audio_ssrc];
-                let resent = !known.contains(&packet.header.ssrc);
+                let resent = packet.header.ssrc == self.link.ssrcs.rtx;
                 self.link.count(|stats| {
                     stats.packets_sent += 1;
                     stats.bytes_sent += size(packet);

@@ -1,6 +1,5 @@
 /** Calls in every state, for the fake backend. */
 
-import type { CallStats } from '../generated/CallStats';
 import type { CodeState } from '../generated/CodeState';
 import type { EndReason } from '../generated/EndReason';
 import type { Local } from '../generated/Local';
@@ -8,6 +7,7 @@ import type { OutgoingRing } from '../generated/OutgoingRing';
 import type { Phase } from '../generated/Phase';
 import type { RemoteIdentity } from '../generated/RemoteIdentity';
 import { CODE, identity } from './people';
+import { qualityScene, STATS } from './quality';
 
 export const LINK = 'https://calls.example.org/j#1.q7Zp2mXv0RkT5sLwN8dYbA';
 
@@ -17,39 +17,13 @@ export type Waiting = Extract<Phase, { kind: 'waiting' }>;
 const MINUTE_MS = 60_000;
 const CODE_LIFE_MS = 10 * MINUTE_MS;
 
-const STATS: CallStats = {
-  first_picture_ms: 412,
-  latency_ms_p50: 38,
-  latency_ms_p95: 61,
-  latency_error_ms: 2,
-  received_fps: 30,
-  sent_fps: 30,
-  received_width: 1280,
-  received_height: 720,
-  sent_width: 1280,
-  sent_height: 720,
-  sent_limited_by: 'none',
-  encode_ms: 9.4,
-  decode_ms: 2.6,
-  codec: 'VP9',
-  received_kbps: 2140,
-  sent_kbps: 2210,
-  estimate_kbps: 4800,
-  sent_loss: 0,
-  received_loss: 0.002,
-  rtt_ms: 12,
-  jitter_ms: 3,
-  concealed: 0,
-  freezes: 0,
-  pictures_shown: 4210,
-};
-
 export function inCall(changes: Partial<InCall> = {}, sinceMs = Date.now()): InCall {
   return {
     kind: 'in_call',
     link: LINK,
     since_unix_ms: sinceMs,
     connection: 'connected',
+    outage_since_unix_ms: null,
     path: 'direct',
     signaling: true,
     remote: { name: 'Mira Okafor', microphone_on: true, camera_on: true, picture: true },
@@ -150,9 +124,9 @@ export function callScene(name: string, since: number): CallScene | undefined {
     case 'call-no-server':
       return [inCall({ signaling: false }, since)];
     case 'reconnecting':
-      return [inCall({ connection: 'reconnecting' }, since)];
+      return [inCall({ connection: 'reconnecting', outage_since_unix_ms: Date.now() - 4_000 }, since)];
     default:
       if (name.startsWith('ended')) return [ended((name.slice(6) || 'remote_hung_up') as EndReason)];
-      return waitingScene(name) ?? identityScene(name, since);
+      return waitingScene(name) ?? identityScene(name, since) ?? qualityScene(name, since);
   }
 }

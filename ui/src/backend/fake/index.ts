@@ -4,6 +4,7 @@ import type { Backend } from '../types';
 import { FakeApp, type Handlers } from './app';
 import { callHandlers, isLink } from './call_handlers';
 import { peopleHandlers } from './people_handlers';
+import { reportOf } from './quality';
 import { sceneOf } from './scenes';
 import { streamPictures, underPage } from './shell';
 
@@ -46,6 +47,8 @@ function handlersOf(app: FakeApp): Handlers {
     link_check: ({ link }) => ({ valid: isLink(link), host: isLink(link) ? new URL(link).host : '' }),
     link_copy: ({ link }) => copy(link),
     code_copy: ({ code }) => copy(code),
+    quality_report: () => reportOf(app.scene, Date.now()),
+    quality_copy: ({ text }) => copy(text),
     video_layout: ({ tiles }) => {
       layout?.(tiles);
       return null;
@@ -78,5 +81,6 @@ export function fakeBackend(params: URLSearchParams): Backend {
     listen: async (listener) => app.add(listener),
     pictures: (_url, onMessage) => streamPictures(app.showing, onMessage),
     firstPage: scene.page,
+    showsQuality: scene.showsQuality,
   };
 }

@@ -16,6 +16,8 @@ export interface Scene {
   snapshot: Snapshot;
   app: AppState;
   page: Page;
+  /** The quality of the call is open from the beginning. */
+  showsQuality: boolean;
 }
 
 const MINUTE_MS = 60_000;
@@ -148,5 +150,5 @@ export function sceneOf(params: URLSearchParams): Scene {
   const state = app(name, theme, surface, now);
   const first = snapshot(name, phase as Phase, changes);
   dress(scene, state, first);
-  return { snapshot: first, app: state, page: pageOf(scene) };
+  return { snapshot: first, app: state, page: pageOf(scene), showsQuality: scene.startsWith('quality') };
 }

@@ -49,6 +49,10 @@ since_unix_ms: number,
  */
 connection: Connection, 
 /**
+ * While reconnecting: when packets stopped, unix milliseconds.
+ */
+outage_since_unix_ms: number | null, 
+/**
  * How packets travel.
  */
 path: Path, 

@@ -283,6 +283,27 @@ fn an_outage_is_caught_up_with() {
 }
 
 #[test]
+fn who_slept_hears_what_is_said_now() {
+    let (start, sound) = (Instant::now(), encoded_speech());
+    let mut buffer = AudioJitterBuffer::new().unwrap();
+    let mut hear = |seconds: std::ops::Range<u64>| {
+        let mut heard = Vec::new();
+        for i in seconds.start * 50..seconds.end * 50 {
+            let at = start + Duration::from_millis(i * 20);
+            let data = sound[(i % 100) as usize].clone();
+            let (sequence, rtp_timestamp) = (i as u16, i as u32 * 960);
+            buffer.push(ReceivedAudio { data, sequence, rtp_timestamp, received_at: at }, at);
+            heard.extend([0, 10].map(|ms| buffer.pull(at + Duration::from_millis(ms)).1));
+        }
+        heard
+    };
+    hear(0..5);
+    // Nothing came and nothing was played for ten seconds.
+    let heard = hear(15..20);
+    assert!(heard[100..].iter().all(|kind| *kind == BlockKind::Decoded), "{heard:?}");
+}
+
+#[test]
 fn rubbish_is_counted_and_memory_is_bounded() {
     let mut random = Seeded(5);
     let mut buffer = AudioJitterBuffer::new().unwrap();

@@ -7,29 +7,69 @@ use std::time::Instant;
 use bytes::Bytes;
 use vpx_sys as sys;
 
+use super::floor::Floor;
+use super::image::wrap;
+use super::long_term::{LongTerm, Slot};
+use super::settings::{DROP_BELOW, abi, coarsest, configure, controls, speed, target_kbps};
 use super::{CodecError, check, encoder_interface};
 use crate::frame::{EncodedVideo, I420Buffer, MAX_SIDE, VideoCodec};
 use crate::time::VIDEO_CLOCK_HZ;
 use crate::units::Bitrate;
+use crate::video::Content;
+use crate::video::quantizer::Operating;
 
-/// Lowest and highest rate libvpx is asked for, whatever the caller says: below, its rate control divides by nothing.
-const MIN_KBPS: u64 = 20;
-const MAX_KBPS: u64 = 50_000;
+/// Pictures that rate control may leave out in a row (67 ms at 30 fps); the next one comes out over the rate.
+const MAX_LEFT_OUT: u32 = 2;
+/// Speed for the one picture that is predicted from a kept one: the faster ones look at the last picture only (libvpx 1.12).
+const RECOVERY_SPEED: c_int = 4;
 
-/// A VP8 or VP9 encoder for pictures of one size.
+/// What an encoder is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct EncoderSetup {
+    /// Codec.
+    pub codec: VideoCodec,
+    /// Size of the first pictures.
+    pub size: (u32, u32),
+    /// Largest size to come: VP9 changes up to it without a keyframe.
+    pub room: (u32, u32),
+    /// Pictures a second, about.
+    pub fps: u32,
+    /// Target rate.
+    pub bitrate: Bitrate,
+    /// What the pictures show.
+    pub content: Content,
+}
+
+/// What a picture may be predicted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prediction {
+    /// The picture before it.
+    Previous,
+    /// The newest kept picture among these (by [`EncodedVideo::captured_at`]); without one it is a keyframe.
+    Acknowledged([Option<Instant>; 2]),
+    /// Nothing: a keyframe.
+    Nothing,
+}
+
+/// A VP8 or VP9 encoder.
 ///
-/// Each frame refers to earlier ones only; there is no keyframe but the first and those asked for.
+/// Each picture refers to the one before it, except a keyframe and one that was asked to refer to a kept picture instead. About
+/// once a second VP9 keeps a picture for that, in two places by turns.
 pub struct VideoEncoder {
     context: sys::vpx_codec_ctx_t,
     config: sys::vpx_codec_enc_cfg_t,
     codec: VideoCodec,
+    room: (u32, u32),
     /// Capture moment that presentation time zero stands for.
     epoch: Option<Instant>,
     /// Presentation time of the last frame, in [`VIDEO_CLOCK_HZ`] ticks.
     last_pts: i64,
     frame_ticks: c_ulong,
-    /// A keyframe was asked for and has not come out yet.
-    key_wanted: bool,
+    /// What was asked for and has not come out yet.
+    wanted: Prediction,
+    long_term: LongTerm,
+    floor: Floor,
+    left_out: u32,
     hurry: bool,
 }
 
@@ -43,21 +83,31 @@ impl std::fmt::Debug for VideoEncoder {
 unsafe impl Send for VideoEncoder {}
 
 impl VideoEncoder {
-    /// An encoder for `width` x `height` pictures at about `fps`.
+    /// An encoder for `width` x `height` pictures at about `fps`, and for none larger.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn new(codec: VideoCodec, width: u32, height: u32, fps: u32, bitrate: Bitrate) -> Result<Self, CodecError> {
+        let size = (width, height);
+        Self::open(&EncoderSetup { codec, size, room: size, fps, bitrate, content: Content::Motion })
+    }
+
+    /// An encoder as described.
     ///
     /// # Errors
     /// [`CodecError::Size`] for sides outside 2..=[`MAX_SIDE`]; [`CodecError::Failed`] when libvpx refuses.
-    pub fn new(codec: VideoCodec, width: u32, height: u32, fps: u32, bitrate: Bitrate) -> Result<Self, CodecError> {
-        if !(2..=MAX_SIDE).contains(&width) || !(2..=MAX_SIDE).contains(&height) {
-            return Err(CodecError::Size { width, height });
-        }
+    pub fn open(setup: &EncoderSetup) -> Result<Self, CodecError> {
+        let &EncoderSetup { codec, size, bitrate, content, .. } = setup;
+        let room = if codec == VideoCodec::Vp9 { larger(size, setup.room) } else { size };
+        check_size(size)?;
+        check_size(room)?;
         let interface = encoder_interface(codec);
         let mut config = MaybeUninit::<sys::vpx_codec_enc_cfg_t>::zeroed();
         // SAFETY: `interface` is libvpx's own static; `config` is a valid place for one configuration.
         check(unsafe { sys::vpx_codec_enc_config_default(interface, config.as_mut_ptr(), 0) })?;
         // SAFETY: the call above succeeded, so it has filled the whole structure.
         let mut config = unsafe { config.assume_init() };
-        configure(&mut config, codec, width, height, bitrate);
+        configure(&mut config, codec, room, bitrate);
 
         let mut context = MaybeUninit::<sys::vpx_codec_ctx_t>::zeroed();
         // SAFETY: the pointers are valid for the call; libvpx copies the configuration.
@@ -72,13 +122,24 @@ impl VideoEncoder {
             context: unsafe { context.assume_init() },
             config,
             codec,
+            room,
             epoch: None,
             last_pts: -1,
-            frame_ticks: c_ulong::from(VIDEO_CLOCK_HZ / fps.clamp(1, 240)),
-            key_wanted: true,
+            frame_ticks: c_ulong::from(VIDEO_CLOCK_HZ / setup.fps.clamp(1, 240)),
+            wanted: Prediction::Nothing,
+            long_term: LongTerm::default(),
+            floor: Floor::default(),
+            left_out: 0,
             hurry: false,
         };
-        encoder.set_controls()?;
+        for (id, value) in controls(codec, content) {
+            encoder.control(id, value)?;
+        }
+        encoder.control(sys::vp8e_enc_control_id::VP8E_SET_CPUUSED, speed(codec, room.1, false))?;
+        if room != size {
+            encoder.make_room()?;
+            encoder.set_size(size)?;
+        }
         Ok(encoder)
     }
 
@@ -92,6 +153,38 @@ impl VideoEncoder {
         (self.config.g_w, self.config.g_h)
     }
 
+    /// Largest size that [`set_size`](Self::set_size) takes.
+    pub fn room(&self) -> (u32, u32) {
+        self.room
+    }
+
+    /// Whether [`set_size`](Self::set_size) would take this size.
+    pub fn takes(&self, size: (u32, u32)) -> bool {
+        size == self.size() || self.codec == VideoCodec::Vp9 && size.0 <= self.room.0 && size.1 <= self.room.1
+    }
+
+    /// Takes pictures of another size from now on. The next one is predicted from the last one, scaled, unless its sides are less
+    /// than half as long: then it is a keyframe.
+    ///
+    /// # Errors
+    /// [`CodecError::Size`] unless the encoder [`takes`](Self::takes) it; [`CodecError::Failed`] when libvpx refuses.
+    pub fn set_size(&mut self, size: (u32, u32)) -> Result<(), CodecError> {
+        if size == self.size() {
+            return Ok(());
+        }
+        check_size(size)?;
+        if !self.takes(size) {
+            return Err(CodecError::Size { width: size.0, height: size.1 });
+        }
+        let before = self.size();
+        if 2 * size.0 < before.0 || 2 * size.1 < before.1 {
+            self.wanted = Prediction::Nothing;
+        }
+        self.floor.moved(self.operating());
+        self.reconfigure(|config| (config.g_w, config.g_h) = size)?;
+        self.set_speed()
+    }
+
     /// Changes the target bitrate from the next frame on.
     ///
     /// # Errors
@@ -101,12 +194,10 @@ impl VideoEncoder {
         if kbps == self.config.rc_target_bitrate {
             return Ok(());
         }
-        let mut config = self.config;
-        config.rc_target_bitrate = kbps;
-        // SAFETY: the context is initialised and the configuration valid; libvpx copies it.
-        check(unsafe { sys::vpx_codec_enc_config_set(&raw mut self.context, &raw const config) })?;
-        self.config = config;
-        Ok(())
+        if kbps * 4 < self.config.rc_target_bitrate * 3 {
+            self.floor.moved(self.operating());
+        }
+        self.reconfigure(|config| config.rc_target_bitrate = kbps)
     }
 
     /// Runs at the fastest settings the codec has, or at the usual ones: about a quarter less time for a little sharpness.
@@ -121,9 +212,28 @@ impl VideoEncoder {
         Ok(())
     }
 
+    /// Quantiser of the last picture, 0 (finest) to 63; `None` when that is not what rate control would have chosen.
+    pub fn quantizer(&mut self) -> Option<u8> {
+        if self.floor.holds() {
+            return None;
+        }
+        let mut quantizer: c_int = 0;
+        let id = sys::vp8e_enc_control_id::VP8E_GET_LAST_QUANTIZER_64 as c_int;
+        // SAFETY: the context is initialised and this control writes one `int` through the pointer.
+        let status = unsafe { sys::vpx_codec_control_(&raw mut self.context, id, &raw mut quantizer) };
+        check(status).ok().and_then(|()| u8::try_from(quantizer).ok())
+    }
+
+    /// When the pictures that [`Prediction::Acknowledged`] may name were captured.
+    pub fn kept(&self) -> [Option<Instant>; 2] {
+        self.long_term.candidates()
+    }
+
     /// Encodes one picture of the encoder's size. `None` when rate control left it out.
     ///
-    /// With `force_key` the result is a keyframe, on this very picture; should it come to nothing, the next one is.
+    /// What is asked for comes true on this very picture; should it come to nothing, on the next one. The first
+    /// [`Prediction::Acknowledged`] of a VP9 encoder, and each of a VP8 one, makes a keyframe: only from there on are pictures
+    /// coded so that one may be missing.
     ///
     /// # Errors
     /// [`CodecError::Size`] when the picture has another size; [`CodecError::Failed`] when libvpx refuses.
@@ -131,15 +241,87 @@ impl VideoEncoder {
         &mut self,
         picture: &I420Buffer,
         captured_at: Instant,
-        force_key: bool,
+        from: Prediction,
     ) -> Result<Option<EncodedVideo>, CodecError> {
         let (width, height) = (picture.width(), picture.height());
         if (width, height) != self.size() {
             return Err(CodecError::Size { width, height });
         }
-        self.key_wanted |= force_key;
-        let flags = if self.key_wanted { sys::VPX_EFLAG_FORCE_KF } else { 0 };
+        if from != Prediction::Previous && self.wanted != Prediction::Nothing {
+            self.wanted = from;
+        }
+        let recovery = self.recovery()?;
+        let keep = self.long_term.due(captured_at).filter(|_| self.codec == VideoCodec::Vp9);
+        let flags = match (self.wanted, self.codec) {
+            (Prediction::Nothing, _) => sys::VPX_EFLAG_FORCE_KF,
+            (_, VideoCodec::Vp8) => 0,
+            (_, VideoCodec::Vp9) => references(recovery.map(|(slot, _)| slot)) | updates(keep),
+        };
+        self.prepare(recovery.is_some())?;
         let pts = self.next_pts(captured_at);
+        self.run(picture, pts, flags)?;
+        let packet = self.take_packet();
+        self.finish(recovery.is_some(), packet.is_some())?;
+        let Some((data, keyframe)) = packet else { return Ok(None) };
+        let back = recovery.map_or(1, |(_, back)| back);
+        let reference = (!keyframe).then_some(back);
+        self.wanted = Prediction::Previous;
+        self.long_term.came_out(captured_at, (width, height), keyframe, keep);
+        Ok(Some(EncodedVideo { codec: self.codec, data, keyframe, reference, captured_at, width, height }))
+    }
+
+    /// Where to predict from instead of the last picture; turns the wish for it into one for a keyframe where there is no such.
+    fn recovery(&mut self) -> Result<Option<(Slot, u8)>, CodecError> {
+        let Prediction::Acknowledged(acknowledged) = self.wanted else { return Ok(None) };
+        let resilient = self.config.g_error_resilient != 0;
+        let chosen = self.long_term.choose(&acknowledged, self.size()).filter(|_| resilient);
+        if chosen.is_none() {
+            self.wanted = Prediction::Nothing;
+            if !resilient && self.codec == VideoCodec::Vp9 {
+                // Contexts of entropy coding no longer go from picture to picture. Costs up to 0.004 of SSIM on a thin path, so
+                // calls without loss do without; libvpx heeds it at a keyframe only.
+                self.reconfigure(|config| config.g_error_resilient = sys::VPX_ERROR_RESILIENT_DEFAULT)?;
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// Settings for this one picture.
+    fn prepare(&mut self, recovers: bool) -> Result<(), CodecError> {
+        let keyframe = self.wanted == Prediction::Nothing;
+        let coarsest = coarsest(self.codec);
+        let finest = self.floor.next(self.operating(), keyframe, coarsest);
+        let drop_below = if keyframe || recovers || self.left_out >= MAX_LEFT_OUT { 0 } else { DROP_BELOW };
+        if (finest, drop_below) != (self.config.rc_min_quantizer, self.config.rc_dropframe_thresh) {
+            self.reconfigure(|config| (config.rc_min_quantizer, config.rc_dropframe_thresh) = (finest, drop_below))?;
+        }
+        if recovers { self.control(sys::vp8e_enc_control_id::VP8E_SET_CPUUSED, RECOVERY_SPEED) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, recovers: bool, came_out: bool) -> Result<(), CodecError> {
+        self.left_out = if came_out { 0 } else { self.left_out + 1 };
+        if let Some(quantizer) = self.quantizer() {
+            self.floor.settled(quantizer);
+        }
+        if recovers { self.set_speed() } else { Ok(()) }
+    }
+
+    fn operating(&self) -> Operating {
+        let kbps = u64::from(self.config.rc_target_bitrate);
+        Operating { bitrate: Bitrate::from_kbps(kbps), short: self.config.g_w.min(self.config.g_h) }
+    }
+
+    /// Makes libvpx allocate for the largest size, which it does on its first picture. 1.12 writes past its buffers when a later
+    /// one is larger.
+    fn make_room(&mut self) -> Result<(), CodecError> {
+        let picture = I420Buffer::black(self.room.0, self.room.1);
+        self.last_pts = 0;
+        self.run(&picture, 0, sys::VPX_EFLAG_FORCE_KF)?;
+        self.take_packet();
+        Ok(())
+    }
+
+    fn run(&mut self, picture: &I420Buffer, pts: i64, flags: u32) -> Result<(), CodecError> {
         let image = wrap(picture)?;
         // SAFETY: `image` points into `picture`, which outlives the call; libvpx copies the pixels before it returns
         // because there is no lookahead that would keep them, and it never writes to a source image.
@@ -152,10 +334,7 @@ impl VideoEncoder {
                 flags.into(),
                 c_ulong::from(sys::VPX_DL_REALTIME),
             )
-        })?;
-        let Some((data, keyframe)) = self.take_packet() else { return Ok(None) };
-        self.key_wanted &= !keyframe;
-        Ok(Some(EncodedVideo { codec: self.codec, data, keyframe, captured_at, width, height }))
+        })
     }
 
     /// Capture time in ticks, always later than the last frame's.
@@ -189,39 +368,18 @@ impl VideoEncoder {
         }
     }
 
-    fn set_controls(&mut self) -> Result<(), CodecError> {
-        use sys::vp8e_enc_control_id as id;
-        self.control(id::VP8E_SET_STATIC_THRESHOLD, 1)?;
-        // A keyframe may take this much of one frame's share: 450 % of it is 150 ms worth at 30 fps.
-        self.control(id::VP8E_SET_MAX_INTRA_BITRATE_PCT, 450)?;
-        self.set_speed()?;
-        match self.codec {
-            VideoCodec::Vp8 => {
-                self.control(id::VP8E_SET_TOKEN_PARTITIONS, 0)?;
-                self.control(id::VP8E_SET_NOISE_SENSITIVITY, 0)
-            }
-            VideoCodec::Vp9 => {
-                self.control(id::VP9E_SET_AQ_MODE, sys::AQ_MODE::CYCLIC_REFRESH_AQ as c_int)?;
-                self.control(id::VP9E_SET_TILE_COLUMNS, 0)?;
-                self.control(id::VP9E_SET_ROW_MT, 0)?;
-                self.control(id::VP9E_SET_FRAME_PARALLEL_DECODING, 0)?;
-                self.control(id::VP9E_SET_NOISE_SENSITIVITY, 0)?;
-                self.control(id::VP9E_SET_FRAME_PERIODIC_BOOST, 0)
-            }
-        }
+    fn set_speed(&mut self) -> Result<(), CodecError> {
+        let speed = speed(self.codec, self.config.g_w.min(self.config.g_h), self.hurry);
+        self.control(sys::vp8e_enc_control_id::VP8E_SET_CPUUSED, speed)
     }
 
-    fn set_speed(&mut self) -> Result<(), CodecError> {
-        let lines = self.config.g_h;
-        let speed = match (self.codec, self.hurry) {
-            (VideoCodec::Vp8, true) => -10,
-            (VideoCodec::Vp8, false) if lines > 270 => -6,
-            (VideoCodec::Vp8, false) => -4,
-            (VideoCodec::Vp9, true) => 9,
-            (VideoCodec::Vp9, false) if lines > 360 => 8,
-            (VideoCodec::Vp9, false) => 7,
-        };
-        self.control(sys::vp8e_enc_control_id::VP8E_SET_CPUUSED, speed)
+    fn reconfigure(&mut self, change: impl FnOnce(&mut sys::vpx_codec_enc_cfg_t)) -> Result<(), CodecError> {
+        let mut config = self.config;
+        change(&mut config);
+        // SAFETY: the context is initialised and the configuration valid; libvpx copies it.
+        check(unsafe { sys::vpx_codec_enc_config_set(&raw mut self.context, &raw const config) })?;
+        self.config = config;
+        Ok(())
     }
 
     fn control(&mut self, id: sys::vp8e_enc_control_id, value: c_int) -> Result<(), CodecError> {
@@ -237,64 +395,31 @@ impl Drop for VideoEncoder {
     }
 }
 
-fn configure(c: &mut sys::vpx_codec_enc_cfg_t, codec: VideoCodec, width: u32, height: u32, bitrate: Bitrate) {
-    let vp9 = codec == VideoCodec::Vp9;
-    c.g_w = width;
-    c.g_h = height;
-    c.g_threads = 1;
-    c.g_timebase.num = 1;
-    c.g_timebase.den = abi(VIDEO_CLOCK_HZ);
-    c.g_lag_in_frames = 0;
-    c.g_pass = sys::vpx_enc_pass::VPX_RC_ONE_PASS;
-    // Every frame the decoder sees follows all earlier ones, so nothing is gained by independent entropy contexts.
-    c.g_error_resilient = 0;
-    c.kf_mode = sys::vpx_kf_mode::VPX_KF_DISABLED;
-    c.rc_end_usage = sys::vpx_rc_mode::VPX_CBR;
-    c.rc_target_bitrate = target_kbps(bitrate);
-    c.rc_undershoot_pct = if vp9 { 50 } else { 100 };
-    c.rc_overshoot_pct = if vp9 { 50 } else { 15 };
-    c.rc_buf_initial_sz = 500;
-    c.rc_buf_optimal_sz = 600;
-    c.rc_buf_sz = 1_000;
-    c.rc_min_quantizer = 2;
-    c.rc_max_quantizer = if vp9 { 54 } else { 58 };
-    // Below this share of the buffer frames are left out rather than sent over the rate.
-    c.rc_dropframe_thresh = 20;
-    c.rc_resize_allowed = 0;
-}
-
-fn target_kbps(bitrate: Bitrate) -> c_uint {
-    c_uint::try_from(bitrate.kbps().clamp(MIN_KBPS, MAX_KBPS)).expect("clamped to a small number")
-}
-
-/// libvpx mixes signed and unsigned for its small constants.
-fn abi(constant: u32) -> c_int {
-    c_int::try_from(constant).expect("libvpx constants are small")
-}
-
-/// Describes `picture` to libvpx without copying it.
-fn wrap(picture: &I420Buffer) -> Result<sys::vpx_image_t, CodecError> {
-    let mut image = MaybeUninit::<sys::vpx_image_t>::zeroed();
-    let (y, u, v) = picture.planes();
-    // SAFETY: fills the structure with pointers computed from the picture's first byte; nothing is read or written there.
-    let wrapped = unsafe {
-        sys::vpx_img_wrap(
-            image.as_mut_ptr(),
-            sys::vpx_img_fmt::VPX_IMG_FMT_I420,
-            picture.width(),
-            picture.height(),
-            1,
-            y.as_ptr().cast_mut(),
-        )
-    };
-    if wrapped.is_null() {
-        return Err(CodecError::Size { width: picture.width(), height: picture.height() });
+/// Flags that leave one reference: the last picture, or the one in `slot`.
+fn references(slot: Option<Slot>) -> c_uint {
+    let (last, golden, alt_ref) = (sys::VP8_EFLAG_NO_REF_LAST, sys::VP8_EFLAG_NO_REF_GF, sys::VP8_EFLAG_NO_REF_ARF);
+    match slot {
+        None => golden | alt_ref,
+        Some(Slot::Golden) => last | alt_ref,
+        Some(Slot::AltRef) => last | golden,
     }
-    // SAFETY: the call succeeded and so filled the structure.
-    let mut image = unsafe { image.assume_init() };
-    // Our planes are exact for odd sides too, where libvpx would have padded.
-    let (luma, chroma) = (abi(picture.luma_stride()), abi(picture.chroma_stride()));
-    image.planes = [y.as_ptr().cast_mut(), u.as_ptr().cast_mut(), v.as_ptr().cast_mut(), std::ptr::null_mut()];
-    image.stride = [luma, chroma, chroma, 0];
-    Ok(image)
+}
+
+/// Flags that let the picture become the last one, and be kept in `slot`.
+fn updates(slot: Option<Slot>) -> c_uint {
+    let (golden, alt_ref) = (sys::VP8_EFLAG_NO_UPD_GF, sys::VP8_EFLAG_NO_UPD_ARF);
+    match slot {
+        None => golden | alt_ref,
+        Some(Slot::Golden) => alt_ref,
+        Some(Slot::AltRef) => golden,
+    }
+}
+
+fn larger(a: (u32, u32), b: (u32, u32)) -> (u32, u32) {
+    (a.0.max(b.0), a.1.max(b.1))
+}
+
+fn check_size((width, height): (u32, u32)) -> Result<(), CodecError> {
+    let sides = 2..=MAX_SIDE;
+    if sides.contains(&width) && sides.contains(&height) { Ok(()) } else { Err(CodecError::Size { width, height }) }
 }

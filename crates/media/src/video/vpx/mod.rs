@@ -5,13 +5,17 @@
 
 mod decoder;
 mod encoder;
+mod floor;
+mod image;
+mod long_term;
+mod settings;
 
 use std::ffi::CStr;
 
 use vpx_sys as sys;
 
 pub use decoder::VideoDecoder;
-pub use encoder::VideoEncoder;
+pub use encoder::{EncoderSetup, Prediction, VideoEncoder};
 
 use crate::frame::VideoCodec;
 

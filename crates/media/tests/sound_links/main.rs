@@ -1,0 +1,210 @@
+//! Sound over bad links: sender, seeded link, jitter buffer, on a virtual clock. Delay and likeness are measured on what
+//! comes out of the speaker, not on what the buffer says of itself.
+
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test numbers")]
+
+mod link;
+mod voice;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use eyeline_media::audio::{
+    AudioJitterBuffer, AudioSender, AudioSenderConfig, BLOCK_SAMPLES, Block, EchoReference, JitterStats, OpusDecoder,
+    PassThrough,
+};
+use eyeline_media::frame::{EncodedAudio, ReceivedAudio};
+
+use link::{Jitter, Link, LinkPlan};
+use voice::{Heard, MS, compare, speech};
+
+/// Opus' encoder looks ahead 6.5 ms.
+const LOOKAHEAD_MS: f64 = 6.5;
+/// Figures are taken after the first seconds.
+const SETTLED: usize = 3_000 * MS;
+const SECONDS: usize = 45;
+
+struct Outcome {
+    stats: JitterStats,
+    heard: Heard,
+    sent_kbps: f64,
+}
+
+impl Outcome {
+    fn delay(&self, share: f64) -> f64 {
+        let mut sorted = self.heard.delays_ms.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(((sorted.len() - 1) as f64 * share) as usize).copied().unwrap_or(f64::NAN) + LOOKAHEAD_MS
+    }
+
+    fn likeness(&self) -> f64 {
+        self.heard.likeness.iter().sum::<f64>() / self.heard.likeness.len() as f64
+    }
+
+    fn stretched(&self) -> f64 {
+        (self.stats.removed_samples + self.stats.inserted_samples) as f64 / self.stats.decoded_samples as f64
+    }
+}
+
+/// A packet on its way, with its sequence number.
+struct Flying {
+    arrives_ms: f64,
+    sequence: u16,
+    packet: EncodedAudio,
+}
+
+struct Call {
+    start: Instant,
+    link: Link,
+    flying: VecDeque<Flying>,
+    sequence: u16,
+    sent: u64,
+    lost: u64,
+    bytes: u64,
+    buffer: AudioJitterBuffer,
+    /// What a perfect link would have brought.
+    perfect: OpusDecoder,
+    said: Vec<i16>,
+}
+
+impl Call {
+    fn at(&self, ms: f64) -> Instant {
+        self.start + Duration::from_secs_f64(ms / 1_000.0)
+    }
+
+    fn send(&mut self, packet: EncodedAudio, now_ms: f64) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sent += 1;
+        // Payload, RTP header with one extension, SRTP tag, UDP and IP.
+        self.bytes += packet.data.len() as u64 + 20 + 10 + 28;
+        let mut pcm = [0; 5_760];
+        let len = self.perfect.decode(&packet.data, &mut pcm).unwrap();
+        self.said.resize(packet.first_sample as usize, 0);
+        self.said.extend(&pcm[..len]);
+        match self.link.carry(now_ms) {
+            Some(arrives_ms) => self.flying.push_back(Flying { arrives_ms, sequence: self.sequence, packet }),
+            None => self.lost += 1,
+        }
+    }
+
+    fn deliver(&mut self, now_ms: f64) {
+        while let Some(flying) = self.flying.pop_front_if(|flying| flying.arrives_ms <= now_ms) {
+            let at = self.at(flying.arrives_ms);
+            let rtp_timestamp = flying.packet.first_sample as u32;
+            let data = flying.packet.data;
+            self.buffer.push(ReceivedAudio { data, sequence: flying.sequence, rtp_timestamp, received_at: at }, at);
+        }
+    }
+}
+
+fn run(plan: LinkPlan, seed: u64) -> Outcome {
+    let start = Instant::now() + Duration::from_secs(10);
+    let made: Arc<Mutex<Vec<EncodedAudio>>> = Arc::default();
+    let sink = made.clone();
+    let sender = AudioSender::start(
+        &AudioSenderConfig { dtx: false, ..AudioSenderConfig::default() },
+        Box::new(PassThrough),
+        EchoReference::default(),
+        move |packet| sink.lock().unwrap().push(packet),
+    )
+    .unwrap();
+    let mut call = Call {
+        start,
+        link: Link::new(plan, seed),
+        flying: VecDeque::new(),
+        sequence: 7,
+        sent: 0,
+        lost: 0,
+        bytes: 0,
+        buffer: AudioJitterBuffer::new().unwrap(),
+        perfect: OpusDecoder::new().unwrap(),
+        said: Vec::new(),
+    };
+    let voice = speech(SECONDS);
+    // The speaker's grid lies somewhere between the microphone's.
+    let phase_ms = 1.0 + (seed % 9) as f64;
+    let mut heard: Vec<i16> = vec![0; (phase_ms * MS as f64) as usize];
+    let mut blocks = voice.chunks_exact(BLOCK_SAMPLES).enumerate().peekable();
+    let mut counted = (0, 0);
+    for pull in 0..SECONDS * 100 {
+        let now_ms = phase_ms + 10.0 * pull as f64;
+        while let Some((i, block)) = blocks.next_if(|(i, _)| sent_at(*i + 1, plan) <= now_ms) {
+            let block: &Block = block.try_into().unwrap();
+            sender.block(block, call.at(sent_at(i, plan)));
+            for packet in made.lock().unwrap().drain(..) {
+                call.send(packet, sent_at(i + 1, plan));
+            }
+            if i % 100 == 99 {
+                let loss = (call.lost - counted.1) as f32 / (call.sent - counted.0).max(1) as f32;
+                counted = (call.sent, call.lost);
+                sender.set_loss(loss);
+            }
+        }
+        call.deliver(now_ms);
+        let at = call.at(now_ms);
+        heard.extend(call.buffer.pull(at).0);
+    }
+    let heard = compare(&call.said[SETTLED..], &heard[SETTLED..]);
+    let sent_kbps = call.bytes as f64 * 8.0 / SECONDS as f64 / 1_000.0;
+    Outcome { stats: call.buffer.stats(), heard, sent_kbps }
+}
+
+/// When block `i` begins, by the receiver's clock.
+fn sent_at(i: usize, plan: LinkPlan) -> f64 {
+    10.0 * i as f64 * (1.0 + plan.drift_ppm / 1e6)
+}
+
+const QUIET: LinkPlan = LinkPlan {
+    name: "quiet, 1 ms",
+    one_way_ms: 1.0,
+    loss: 0.0,
+    burst: 1.0,
+    jitter: Jitter::None,
+    drift_ppm: 0.0,
+    budget_kbps: 3_000,
+};
+
+const FAR: LinkPlan = LinkPlan { name: "25 ms", one_way_ms: 25.0, ..QUIET };
+
+const LINKS: [LinkPlan; 13] = [
+    QUIET,
+    LinkPlan { name: "drift +100 ppm", drift_ppm: 100.0, ..QUIET },
+    LinkPlan { name: "drift -100 ppm", drift_ppm: -100.0, ..QUIET },
+    LinkPlan { name: "100 ms, jitter 30", one_way_ms: 100.0, jitter: Jitter::Even(30.0), ..QUIET },
+    LinkPlan { name: "held 150 ms every 3 s", jitter: Jitter::Held { every_ms: 3_000.0, for_ms: 150.0 }, ..FAR },
+    LinkPlan {
+        name: "80 ms detour, 15-30 s",
+        jitter: Jitter::Detour { ms: 80.0, from_ms: 15_000.0, to_ms: 30_000.0 },
+        ..FAR
+    },
+    LinkPlan { name: "loss 1 %", loss: 0.01, ..FAR },
+    LinkPlan { name: "loss 2 %", loss: 0.02, ..FAR },
+    LinkPlan { name: "loss 5 %", loss: 0.05, ..FAR },
+    LinkPlan { name: "loss 10 %", loss: 0.10, ..FAR },
+    LinkPlan { name: "loss 20 %", loss: 0.20, ..FAR },
+    LinkPlan { name: "loss 2.7 %, bursts of 4", loss: 0.027, burst: 4.0, ..FAR },
+    LinkPlan { name: "loss 10 %, bursts of 3", loss: 0.10, burst: 3.0, jitter: Jitter::Even(10.0), ..FAR },
+];
+
+/// Prints what `docs/decisions/0016-sound-under-loss.md` shows.
+#[test]
+#[ignore = "prints a table; asserts nothing"]
+fn table() {
+    println!("| link | delay ms p50 | p95 | concealed % | stretched % | likeness | kbit/s on the wire |");
+    println!("|---|---|---|---|---|---|---|");
+    for plan in LINKS {
+        let runs: Vec<Outcome> = (1..=3).map(|seed| run(plan, seed)).collect();
+        let mean = |of: &dyn Fn(&Outcome) -> f64| runs.iter().map(of).sum::<f64>() / runs.len() as f64;
+        println!(
+            "| {} | {:.0} | {:.0} | {:.2} | {:.2} | {:.3} | {:.0} |",
+            plan.name,
+            mean(&|run| run.delay(0.5)),
+            mean(&|run| run.delay(0.95)),
+            mean(&|run| run.stats.concealed_share() * 100.0),
+            mean(&|run| run.stretched() * 100.0),
+            mean(&Outcome::likeness),
+            mean(&|run| run.sent_kbps),
+        );
+    }
+}
