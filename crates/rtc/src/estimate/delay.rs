@@ -77,6 +77,15 @@ impl QueueDelay {
         (now - self.base()).max(0.0)
     }
 
+    /// [`queue`](Self::queue) beyond what changes from one message to the next anyway: where jitter is large, even the shortest
+    /// delay of a message has some of it.
+    pub(super) fn standing(&self) -> f64 {
+        let changes = self.batches.iter().zip(self.batches.iter().skip(1));
+        let changes = changes.map(|(before, after)| (after.shortest - before.shortest).abs()).sum::<f64>();
+        let usual = changes / self.batches.len().saturating_sub(1).max(1) as f64;
+        (self.queue() - usual / 2.0).max(0.0)
+    }
+
     /// Seconds that the newest packets waited if a queue seems to be building quickly, before [`queue`](Self::queue) shows it.
     pub(super) fn surge(&self) -> f64 {
         let mut newest = self.batches.iter().rev();

@@ -26,6 +26,10 @@ const UNMOVED: f64 = 0.6;
 const TRIAL: f64 = 1.0;
 /// Of which so long at its begin does not count: what was encoded before still leaves.
 const SETTLING: f64 = 0.2;
+/// Two measures, each 0 for random loss and 1 for a path that drops what is too much, must sum up to more than this;
+/// to the second where the path was found to do so within so many seconds.
+const EVIDENCE: (f64, f64) = (1.2, 0.7);
+const REMEMBER_OURS: f64 = 60.0;
 /// How long packets are sent evenly once that helped.
 const EVEN_FOR: f64 = 30.0;
 /// Tolerance is lost by this share each second that loss is below it.
@@ -64,6 +68,8 @@ pub(super) struct Loss {
     tolerated: f64,
     trial: Option<Trial>,
     even_until: Option<f64>,
+    /// A trial showed that the path drops what is too much, and this is believed until then.
+    ours_until: f64,
 }
 
 impl Loss {
@@ -123,7 +129,9 @@ impl Loss {
                 let by_loss = ((before - loss) / (before - by_rate)).clamp(-0.5, 1.5);
                 // It would deliver as much as before, the other one this share of it.
                 let by_delivered = ((delivered / delivered_before - share) / (1.0 - share)).clamp(-0.5, 1.5);
-                if by_loss + by_delivered > 1.0 {
+                let evidence = if now < self.ours_until { EVIDENCE.1 } else { EVIDENCE.0 };
+                if by_loss + by_delivered > evidence {
+                    self.ours_until = now + REMEMBER_OURS;
                     return LossVerdict::Ours;
                 }
                 self.tolerated = loss.min(MAX_TOLERATED);

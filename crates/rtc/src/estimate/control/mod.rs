@@ -33,6 +33,8 @@ const FAST_GROWTH: f64 = 1.5;
 const LOSSY_GROWTH: f64 = 1.1;
 /// Growth near the limit, in bits per second each second, at 1 Mbit/s; it goes with the root of the rate.
 const NEAR_GROWTH: f64 = 120e3;
+/// Of which so much remains while some packets are lost.
+const CAREFUL: f64 = 0.4;
 /// Share of the rate taken away each second for a queue of [`FREE_QUEUE`] near the limit; more for more.
 const NEAR_DECAY: f64 = 0.4;
 /// The known limit is near from this share of it on.
@@ -181,8 +183,9 @@ impl PathEstimator {
         let near = self.limit.is_some_and(|limit| self.target > limit * NEAR_FROM)
             || trains.is_some_and(|bps| self.target > bps * NEAR_FROM);
         if near {
-            let up = if self.is_limited_by_app() { 0.0 } else { NEAR_GROWTH * (self.target / 1e6).sqrt() };
-            self.target += step * (up - NEAR_DECAY * self.target * queue / FREE_QUEUE);
+            let up = NEAR_GROWTH * (self.target / 1e6).sqrt() * if careful { CAREFUL } else { 1.0 };
+            let up = if self.is_limited_by_app() { 0.0 } else { up };
+            self.target += step * (up - NEAR_DECAY * self.target * self.delay.standing() / FREE_QUEUE);
         } else if queue < FREE_QUEUE && !self.is_limited_by_app() {
             let growth = match trains {
                 _ if careful => LOSSY_GROWTH,
