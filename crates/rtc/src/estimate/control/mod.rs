@@ -39,6 +39,8 @@ const CAREFUL: f64 = 0.4;
 const NEAR_DECAY: f64 = 0.4;
 /// The known limit is near from this share of it on.
 const NEAR_FROM: f64 = 0.8;
+/// Trains pass easily while the target is below this share of what they pass with.
+const EASY: f64 = 0.87;
 /// Beyond this multiple, the path has become wider and the limit is forgotten.
 const NEAR_TO: f64 = 1.25;
 /// Trains that passed at this multiple of the known limit show that it is no more.
@@ -185,7 +187,9 @@ impl PathEstimator {
         if near {
             let up = NEAR_GROWTH * (self.target / 1e6).sqrt() * if careful { CAREFUL } else { 1.0 };
             let up = if self.is_limited_by_app() { 0.0 } else { up };
-            self.target += step * (up - NEAR_DECAY * self.target * self.delay.standing() / FREE_QUEUE);
+            // Where trains pass easily, what waits is mostly jitter.
+            let ours = if trains.is_some_and(|bps| self.target < bps * EASY) { 0.5 } else { 1.0 };
+            self.target += step * (up - ours * NEAR_DECAY * self.target * self.delay.standing() / FREE_QUEUE);
         } else if queue < FREE_QUEUE && !self.is_limited_by_app() {
             let growth = match trains {
                 _ if careful => LOSSY_GROWTH,
