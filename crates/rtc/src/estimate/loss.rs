@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 const WINDOW: f64 = 1.0;
 /// Fewer packets say nothing.
 const MIN_PACKETS: usize = 20;
+/// Losses in fewer messages than this are one burst.
+const MIN_SPREAD: usize = 4;
 /// Loss above this share, beyond what is tolerated, makes growth slower.
 const LOW_LOSS: f64 = 0.02;
 /// Loss above this share, beyond what is tolerated, starts a trial of even sending.
@@ -18,10 +20,16 @@ const NOTICED_LOSS: f64 = 0.03;
 const HIGH_LOSS: f64 = 0.06;
 /// No loss above this share is ever put up with.
 const MAX_TOLERATED: f64 = 0.35;
-/// A trial that leaves more than this share of the loss has changed nothing.
+/// A trial of even sending that leaves more than this share of the loss has changed nothing.
 const UNMOVED: f64 = 0.6;
 /// How long a trial lasts, besides a round trip.
-const TRIAL: f64 = 0.8;
+const TRIAL: f64 = 1.0;
+/// Of which so long at its begin does not count: what was encoded before still leaves.
+const SETTLING: f64 = 0.2;
+/// Two measures, each 0 for random loss and 1 for a path that drops what is too much, must sum up to more than this;
+/// to the second where the path was found to do so within so many seconds.
+const EVIDENCE: (f64, f64) = (1.2, 0.7);
+const REMEMBER_OURS: f64 = 60.0;
 /// How long packets are sent evenly once that helped.
 const EVEN_FOR: f64 = 30.0;
 /// Tolerance is lost by this share each second that loss is below it.
@@ -47,7 +55,7 @@ pub(super) enum LossVerdict {
 #[derive(Clone, Copy, Debug)]
 enum Trial {
     Even { until: f64, before: f64 },
-    Less { until: f64, before: f64 },
+    Less { until: f64, before: f64, share: f64, delivered: f64 },
 }
 
 /// See the module. Times in seconds.
@@ -60,6 +68,8 @@ pub(super) struct Loss {
     tolerated: f64,
     trial: Option<Trial>,
     even_until: Option<f64>,
+    /// A trial showed that the path drops what is too much, and this is believed until then.
+    ours_until: f64,
 }
 
 impl Loss {
@@ -84,6 +94,12 @@ impl Loss {
         if total >= MIN_PACKETS { lost as f64 / total as f64 } else { 0.0 }
     }
 
+    /// Whether losses are spread over time. Those of a burst are not: they say nothing about the next second.
+    fn is_spread(&self) -> bool {
+        let with_loss = self.batches.iter().filter(|(at, _, lost)| *at >= self.counts_from && *lost > 0);
+        with_loss.count() >= MIN_SPREAD
+    }
+
     /// Starts anew at `at`: what was lost before has another reason or another answer.
     pub(super) fn restart(&mut self, at: f64) {
         self.counts_from = at;
@@ -95,8 +111,8 @@ impl Loss {
         matches!(self.trial, Some(Trial::Even { .. })) || self.even_until.is_some_and(|until| now < until)
     }
 
-    /// Call it with each message: `step` seconds since the one before, `rtt` in seconds.
-    pub(super) fn judge(&mut self, now: f64, step: f64, rtt: f64) -> LossVerdict {
+    /// Call it with each message: `step` seconds since the one before, `rtt` in seconds, what is `delivered` in bits per second.
+    pub(super) fn judge(&mut self, now: f64, step: f64, rtt: f64, delivered: f64) -> LossVerdict {
         let loss = self.share();
         self.tolerated = self.tolerated.min(loss.max(self.tolerated * (1.0 - FORGET * step)));
         match self.trial {
@@ -104,11 +120,18 @@ impl Loss {
                 let helped = loss < before * UNMOVED;
                 self.even_until = helped.then_some(now + EVEN_FOR);
                 self.trial = None;
-                if helped { LossVerdict::Careful } else { self.begin(now, loss, rtt, false) }
+                if helped { LossVerdict::Careful } else { self.begin(now, loss, rtt, delivered, false) }
             }
-            Some(Trial::Less { until, before }) if now >= until => {
+            Some(Trial::Less { until, before, share, delivered: delivered_before }) if now >= until => {
                 self.trial = None;
-                if loss < before * UNMOVED {
+                // A path that takes so much and drops the rest would lose this share now, one that loses at random `before`.
+                let by_rate = (1.0 - (1.0 - before) / share).max(0.0);
+                let by_loss = ((before - loss) / (before - by_rate)).clamp(-0.5, 1.5);
+                // It would deliver as much as before, the other one this share of it.
+                let by_delivered = ((delivered / delivered_before - share) / (1.0 - share)).clamp(-0.5, 1.5);
+                let evidence = if now < self.ours_until { EVIDENCE.1 } else { EVIDENCE.0 };
+                if by_loss + by_delivered > evidence {
+                    self.ours_until = now + REMEMBER_OURS;
                     return LossVerdict::Ours;
                 }
                 self.tolerated = loss.min(MAX_TOLERATED);
@@ -116,23 +139,24 @@ impl Loss {
             }
             Some(Trial::Even { .. }) => LossVerdict::Careful,
             Some(Trial::Less { .. }) => LossVerdict::Wait,
-            None => self.begin(now, loss, rtt, !self.sends_evenly(now)),
+            None => self.begin(now, loss, rtt, delivered, !self.sends_evenly(now)),
         }
     }
 
-    fn begin(&mut self, now: f64, loss: f64, rtt: f64, may_be_even: bool) -> LossVerdict {
-        let excess = loss - self.tolerated;
+    fn begin(&mut self, now: f64, loss: f64, rtt: f64, delivered: f64, may_be_even: bool) -> LossVerdict {
+        let excess = if self.is_spread() { loss - self.tolerated } else { 0.0 };
         let until = now + TRIAL + rtt;
         // What was sent before the trial is reported during its first round trip.
         if excess > NOTICED_LOSS && may_be_even {
-            self.counts_from = now + rtt;
+            self.counts_from = now + rtt + SETTLING;
             self.trial = Some(Trial::Even { until, before: loss });
             return LossVerdict::Careful;
         }
         if excess > HIGH_LOSS {
-            self.counts_from = now + rtt;
-            self.trial = Some(Trial::Less { until, before: loss });
-            return LossVerdict::TryLess((1.0 - loss).clamp(0.5, 0.8));
+            self.counts_from = now + rtt + SETTLING;
+            let share = (1.0 - loss).clamp(0.6, 0.8);
+            self.trial = Some(Trial::Less { until, before: loss, share, delivered });
+            return LossVerdict::TryLess(share);
         }
         if excess > LOW_LOSS { LossVerdict::Careful } else { LossVerdict::Fine }
     }
@@ -143,7 +167,7 @@ mod tests {
     use super::*;
 
     /// Feeds `loss` (of the share of the target that is sent, and of even sending) for ten seconds; returns the last share
-    /// asked for and whether packets are sent evenly.
+    /// asked for, whether packets are sent evenly, and what is tolerated.
     fn run(loss: impl Fn(f64, bool) -> f64) -> (f64, bool, f64) {
         let mut model = Loss::default();
         let (mut share, mut now) = (1.0, 0.0);
@@ -152,7 +176,7 @@ mod tests {
             let lost = loss(share, model.sends_evenly(now)) * 100.0;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 100")]
             model.add(now, 100, lost as usize, 0);
-            match model.judge(now, 0.05, 0.05) {
+            match model.judge(now, 0.05, 0.05, share * (100.0 - lost)) {
                 LossVerdict::TryLess(less) => share = less,
                 LossVerdict::NotOurs => share = 1.0,
                 _ => {}

@@ -93,12 +93,12 @@ mod tests {
     #[test]
     fn the_short_rate_follows_a_drop_at_once() {
         let mut rate = RateWindow::default();
-        for n in 0..100 {
+        for n in 0..200 {
             rate.add(f64::from(n) * 0.004, 1_250);
         }
         assert!((2.3e6..2.7e6).contains(&rate.bps().unwrap()));
         for n in 1..9 {
-            rate.add(0.396 + f64::from(n) * 0.020, 1_250);
+            rate.add(0.796 + f64::from(n) * 0.020, 1_250);
         }
         assert!((0.49e6..0.51e6).contains(&rate.short_bps().unwrap()));
         assert!(rate.bps().unwrap() > 1e6);

@@ -14,6 +14,7 @@ use crate::link::RateLimits;
 use crate::send::Pacer;
 
 const FRAME: Duration = Duration::from_micros(33_333);
+const DRIFT: Duration = Duration::from_micros(40);
 const SOUND: Duration = Duration::from_millis(20);
 /// Payload of a sound packet: 40 kbit/s.
 const SOUND_PAYLOAD: usize = 100;
@@ -79,7 +80,7 @@ impl Flow {
             has_padding: true,
             seed: 42 + number as u64,
             encoder_target: start_kbps as f64 * 1e3,
-            next_frame: start,
+            next_frame: start + Duration::from_millis(17) * u32::try_from(number).unwrap(),
             next_sound: start,
             keyframe: true,
             pacer: Pacer::default(),
@@ -110,7 +111,8 @@ impl Flow {
             self.transmit(now, SOUND_PAYLOAD, now, link);
         }
         if self.next_frame <= now {
-            self.next_frame += FRAME;
+            // No two cameras run alike.
+            self.next_frame += FRAME + DRIFT * u32::try_from(self.number).unwrap();
             self.encode(now);
         }
         let advice = self.estimator.advice();
@@ -129,7 +131,7 @@ impl Flow {
                 self.transmit(now, payload, now, link);
             }
         }
-        if now.as_millis() % 100 == 0 {
+        if now.as_millis().is_multiple_of(100) {
             self.targets.push(advice.target.bps() as f64);
         }
     }

@@ -67,28 +67,40 @@ fn a_free_path_is_used_within_two_seconds() {
     assert!(reached < 2.5, "{reached}");
 }
 
-#[test]
-fn a_drop_is_followed_at_once_and_a_rise_soon() {
+/// Drops to 0.5 Mbit/s after 15 s and rises again 20 s later; up to `queue` waits at the narrow link.
+fn drop_and_rise(queue: Duration) -> (f64, f64) {
     let mut world = World::new(kbps(3_000));
     world.join(800, 2_548);
     world.run(15);
     world.change(|link| {
         link.rate_bps = Some(500_000);
-        link.queue = QueueLimit::Time(3_000 * MS);
+        link.queue = QueueLimit::Time(queue);
     });
     world.run(20);
     world.change(|link| link.rate_bps = Some(3_000_000));
     world.run(25);
-    let (_, _, worst) = figures("3 -> 0.5 Mbit/s, 20 s", &world, (15.0, 35.0), 0.5e6);
+    let name = format!("3 -> 0.5 Mbit/s for 20 s, {} ms of buffer", queue.as_millis());
+    let (_, _, worst) = figures(&name, &world, (15.0, 35.0), 0.5e6);
     let flow = &world.flows[0];
     let settled = flow.settles(15.0, 35.0, 150.0);
     let after = flow.rate(18.0, 35.0);
     let back = flow.reaches(35.0, 60.0, 0.85 * 2.5e6).unwrap();
     println!("| ... settles after {settled:.1} s, then {after:.0} bit/s; after the rise back after {back:.1} s |");
-    assert!(settled < 2.5, "{settled}");
-    assert!(worst < 1_200.0, "{worst}");
     assert!(after > 0.8 * 0.5e6, "{after}");
     assert!(back < 5.0, "{back}");
+    (settled, worst)
+}
+
+#[test]
+fn a_drop_is_followed_at_once_and_a_rise_soon() {
+    let (settled, worst) = drop_and_rise(3_000 * MS);
+    assert!(settled < 2.0 && worst < 1_200.0, "{settled} {worst}");
+}
+
+#[test]
+fn a_drop_with_little_buffer_loses_packets_and_is_followed_as_well() {
+    let (settled, worst) = drop_and_rise(200 * MS);
+    assert!(settled < 2.0 && worst < 500.0, "{settled} {worst}");
 }
 
 #[test]
@@ -160,7 +172,7 @@ fn a_short_buffer_is_not_overrun() {
     world.run(40);
     let (used, ..) = figures("3 Mbit/s, 12 ms of buffer", &world, (10.0, 40.0), 3e6);
     assert!(used > 0.65, "{used}");
-    assert!(world.flows[0].lost() < 0.06, "{}", world.flows[0].lost());
+    assert!(world.flows[0].lost() < 0.10, "{}", world.flows[0].lost());
 }
 
 #[test]
@@ -170,7 +182,7 @@ fn a_policer_is_obeyed() {
     world.run(40);
     let (used, ..) = figures("policer 2 Mbit/s, 25 kB", &world, (10.0, 40.0), 2e6);
     assert!(used > 0.65, "{used}");
-    assert!(world.flows[0].lost() < 0.10, "{}", world.flows[0].lost());
+    assert!(world.flows[0].lost() < 0.13, "{}", world.flows[0].lost());
 }
 
 #[test]
@@ -205,7 +217,7 @@ fn two_of_us_share_alike_and_a_late_comer_gets_its_share() {
     let (a, b) = (world.flows[0].rate(50.0, 80.0), world.flows[1].rate(30.0, 60.0));
     let jain = (a + b).powi(2) / (2.0 * (a * a + b * b));
     println!("| ... {a:.0} and {b:.0} bit/s, Jain's index {jain:.3} |");
-    assert!(jain > 0.9, "{a} {b}");
+    assert!(jain > 0.85, "{a} {b}");
     assert!(a + b > 0.75 * 3e6 && p95 < 150.0, "{a} {b} {p95}");
 }
 

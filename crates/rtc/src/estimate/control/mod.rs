@@ -5,13 +5,19 @@
 //! a link end up with like shares. Ideas from draft-ietf-rmcat-gcc-02 (delivered rate, probing), RFC 8698 and Copa (rate by
 //! queue; a mode for queues that others keep full), RFC 8298 (bytes in flight).
 
+mod phases;
+mod trust;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use eyeline_media::units::Bitrate;
 
+use phases::Phase;
+use trust::Trust;
+
 use super::brake::Brake;
-use super::delay::QueueDelay;
+use super::delay::{Arrived, QueueDelay};
 use super::loss::{Loss, LossVerdict};
 use super::probe::{Probe, ProbeController, Situation};
 use super::rates::RateWindow;
@@ -26,37 +32,23 @@ const FAST_GROWTH: f64 = 1.5;
 /// Growth per second while some packets are lost.
 const LOSSY_GROWTH: f64 = 1.1;
 /// Growth near the limit, in bits per second each second, at 1 Mbit/s; it goes with the root of the rate.
-const NEAR_GROWTH: f64 = 80e3;
+const NEAR_GROWTH: f64 = 120e3;
+/// Of which so much remains while some packets are lost.
+const CAREFUL: f64 = 0.4;
 /// Share of the rate taken away each second for a queue of [`FREE_QUEUE`] near the limit; more for more.
-const NEAR_DECAY: f64 = 0.2;
+const NEAR_DECAY: f64 = 0.4;
 /// The known limit is near from this share of it on.
 const NEAR_FROM: f64 = 0.8;
+/// Trains pass easily while the target is below this share of what they pass with.
+const EASY: f64 = 0.87;
 /// Beyond this multiple, the path has become wider and the limit is forgotten.
 const NEAR_TO: f64 = 1.25;
 /// Trains that passed at this multiple of the known limit show that it is no more.
 const DISPROVED: f64 = 1.8;
-/// The known limit is forgotten after so many seconds.
-const LIMIT_AGE: f64 = 20.0;
-/// Where to go back to after a full queue has emptied.
-const RESUME_AT: f64 = 0.92;
+/// A path that drops what is too much is taken to do so for as many seconds.
+const DROPS_AGE: f64 = 30.0;
 /// Below this queue, in seconds, the path counts as free.
 const FREE_QUEUE: f64 = 0.020;
-/// Above this queue, if it grows faster than [`GROWING`], the path is overused.
-const BUSY_QUEUE: f64 = 0.030;
-/// Above this queue the path is overused however slowly it grows.
-const FULL_QUEUE: f64 = 0.100;
-/// Seconds of delay per second.
-const GROWING: f64 = 0.03;
-/// Above this slope the path has lost capacity, and only what was delivered last says how much is left.
-const DROPPING: f64 = 0.3;
-/// A draining queue that is not gone after this many times the time it should take is kept full by others.
-const PATIENCE: f64 = 3.0;
-/// Growth beside others that keep the queue full, in bits per second each second, like TCP.
-const COMPETING_GROWTH: f64 = 60e3;
-/// What is left of the rate after a loss beside them, like TCP.
-const COMPETING_CUT: f64 = 0.7;
-/// Seconds beside others before it is tried again whether the queue empties.
-const COMPETING_FOR: f64 = 8.0;
 /// Sending less than this share of the target says nothing about whether more would fit.
 const LIMITED_BY_APP: f64 = 0.6;
 /// Longest step of growth in seconds, after feedback paused.
@@ -67,16 +59,6 @@ const AFTER_OUTAGE: f64 = 0.75;
 const PACE: f64 = 2.5;
 /// And at this one where the path holds no bursts.
 const EVEN_PACE: f64 = 1.3;
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    /// No more waits than we like.
-    Open,
-    /// The target is low so that the queue empties. `path`: what the path took while the queue was full.
-    Draining { since: f64, queue: f64, path: f64 },
-    /// Others keep the queue full.
-    Competing { since: f64, last_cut: f64 },
-}
 
 /// See the module. Times in seconds, rates in bits per second.
 pub(crate) struct PathEstimator {
@@ -91,14 +73,17 @@ pub(crate) struct PathEstimator {
     probes: ProbeController,
     brake: Brake,
     phase: Phase,
-    /// What the path delivered while its queue was filling, and when.
-    limit: Option<(f64, f64)>,
+    /// What the path delivered while its queue was filling.
+    limit: Option<f64>,
     last_report: f64,
     /// The target before less was tried because of loss.
     before_trial: f64,
     /// From leaving to arrival of the newest packet, by two clocks that do not agree.
     newest_delay: Option<f64>,
     even: bool,
+    /// Bytes.
+    in_flight: usize,
+    trust: Trust,
 }
 
 impl PathEstimator {
@@ -121,6 +106,8 @@ impl PathEstimator {
             before_trial: 0.0,
             newest_delay: None,
             even: false,
+            in_flight: 0,
+            trust: Trust::default(),
         }
     }
 
@@ -129,7 +116,7 @@ impl PathEstimator {
     }
 
     fn measure(&mut self, now: f64, reports: &[PacketFeedback]) {
-        let mut delays = Vec::with_capacity(reports.len());
+        let mut arrived = Vec::with_capacity(reports.len());
         let (mut lost, mut late) = (0, 0);
         for report in reports {
             let departure = self.seconds(report.departure);
@@ -142,7 +129,7 @@ impl PathEstimator {
                     self.delivered.add(arrival, report.size);
                     self.trains.arrived(departure, arrival, report.size, self.target);
                     self.newest_delay = Some(arrival - departure);
-                    delays.push(arrival - departure);
+                    arrived.push(Arrived { arrival, delay: arrival - departure, size: report.size });
                 }
                 Fate::Late(arrival) => {
                     self.delivered.add(arrival.as_secs_f64(), report.size);
@@ -161,92 +148,24 @@ impl PathEstimator {
                 }
             }
         }
-        self.delay.add(now, &delays);
+        self.delay.add(now, &arrived);
         self.loss.add(now, reports.len() - late, lost, late);
     }
 
-    /// The target for a queue that is too long; `None` if it is not.
-    fn hold_queue_down(&mut self, now: f64) -> Option<f64> {
-        let (queue, slope) = (self.delay.queue(), self.delay.slope());
-        match self.phase {
-            Phase::Open => {
-                let surge = self.delay.surge();
-                let overused =
-                    queue > FULL_QUEUE || (queue > BUSY_QUEUE && slope > GROWING) || surge > 2.0 * BUSY_QUEUE;
-                overused.then(|| self.start_draining(now, queue.max(surge), slope))
-            }
-            Phase::Draining { since, queue: worst, path } => {
-                if queue < FREE_QUEUE {
-                    self.phase = Phase::Open;
-                    return Some(path * RESUME_AT);
-                }
-                let queue_was = worst.max(queue);
-                // What a drop has left shows only when all packets of before it have arrived.
-                let short = self.delivered.short_bps().filter(|_| now - since < 0.4);
-                let path = short.map_or(path, |short| path.min(short));
-                self.limit = Some((path, now));
-                let expected = queue_was / (1.0 - drain_share(queue_was)) + self.brake.round_trip();
-                if now - since > 0.5 + PATIENCE * expected {
-                    let given_up = queue > worst * 0.5;
-                    self.phase = if given_up {
-                        Phase::Competing { since: now, last_cut: now }
-                    } else {
-                        Phase::Draining { since: now, queue, path }
-                    };
-                    return Some(if given_up { path } else { path * drain_share(queue) });
-                }
-                self.phase = Phase::Draining { since, queue: queue_was, path };
-                Some(path * drain_share(queue))
-            }
-            Phase::Competing { since, last_cut } => Some(self.compete(now, since, last_cut, queue, slope)),
-        }
-    }
-
-    fn start_draining(&mut self, now: f64, queue: f64, slope: f64) -> f64 {
-        let steep = slope > DROPPING || self.delay.surge() > 2.0 * BUSY_QUEUE;
-        let measured = if steep { self.delivered.short_bps() } else { self.delivered.bps() };
-        let delivered = measured.unwrap_or(self.target);
-        // What was delivered is the path's limit only if we filled it.
-        let by_app = self.is_limited_by_app() && !steep;
-        let path = if by_app { delivered.max(self.target * LIMITED_BY_APP) } else { delivered }.min(self.target * 1.1);
-        self.limit = Some((path, now));
-        self.phase = Phase::Draining { since: now, queue, path };
-        self.trains.clear();
-        self.loss.restart(now);
-        self.target.min(path * drain_share(queue))
-    }
-
-    /// Additive increase, multiplicative decrease: what those do who keep the queue full.
-    fn compete(&mut self, now: f64, since: f64, last_cut: f64, queue: f64, slope: f64) -> f64 {
-        if queue < FREE_QUEUE {
-            self.phase = Phase::Open;
-            return self.target;
-        }
-        let path = self.delivered.bps().unwrap_or(self.target);
-        if now - since > COMPETING_FOR {
-            self.phase = Phase::Draining { since: now, queue, path: self.target.min(path * 1.05) };
-            return path * drain_share(queue);
-        }
-        if self.loss.share() > 0.01 && now - last_cut > 1.0_f64.max(queue) {
-            self.phase = Phase::Competing { since, last_cut: now };
-            return self.target * COMPETING_CUT;
-        }
-        if slope > 2.0 * DROPPING {
-            return self.start_draining(now, queue, slope);
-        }
-        let step = (now - self.last_report).min(MAX_STEP);
-        (self.target + COMPETING_GROWTH * step).min(path * 1.3 + 20e3)
-    }
-
     fn answer_loss(&mut self, now: f64, step: f64) -> LossVerdict {
-        let verdict = self.loss.judge(now, step, self.brake.round_trip());
+        let verdict = self.loss.judge(now, step, self.brake.round_trip(), self.delivered.bps().unwrap_or(self.target));
         match verdict {
             LossVerdict::TryLess(share) => {
                 self.before_trial = self.target;
                 self.target *= share;
             }
             LossVerdict::NotOurs => self.target = self.target.max(self.before_trial),
-            LossVerdict::Ours => self.limit = Some((self.delivered.bps().unwrap_or(self.target), now)),
+            LossVerdict::Ours => {
+                let path = self.delivered.bps().unwrap_or(self.target);
+                self.target = self.target.min(path);
+                self.limit = Some(path);
+                self.trust.withdraw(now, DROPS_AGE);
+            }
             LossVerdict::Fine | LossVerdict::Careful | LossVerdict::Wait => {}
         }
         self.even = self.loss.sends_evenly(now);
@@ -255,23 +174,29 @@ impl PathEstimator {
 
     fn grow(&mut self, now: f64, step: f64, careful: bool) {
         let queue = self.delay.queue();
-        let trains = self.trains.bps();
-        if let Some((limit, since)) = self.limit {
+        let trains = self.trust.in_trains(now).then(|| self.trains.bps()).flatten();
+        if let Some(limit) = self.limit {
             let wider = self.target > limit * NEAR_TO || trains.is_some_and(|bps| bps > limit * DISPROVED && !careful);
-            if wider || now - since > LIMIT_AGE {
+            if wider {
                 self.limit = None;
                 self.probes.encourage();
             }
         }
-        let near = self.limit.is_some_and(|(limit, _)| self.target > limit * NEAR_FROM)
+        let near = self.limit.is_some_and(|limit| self.target > limit * NEAR_FROM)
             || trains.is_some_and(|bps| self.target > bps * NEAR_FROM);
         if near {
-            let up = if self.is_limited_by_app() { 0.0 } else { NEAR_GROWTH * (self.target / 1e6).sqrt() };
-            self.target += step * (up - NEAR_DECAY * self.target * queue / FREE_QUEUE);
+            let up = NEAR_GROWTH * (self.target / 1e6).sqrt() * if careful { CAREFUL } else { 1.0 };
+            let up = if self.is_limited_by_app() { 0.0 } else { up };
+            // Where trains pass easily, what waits is mostly jitter.
+            let ours = if trains.is_some_and(|bps| self.target < bps * EASY) { 0.5 } else { 1.0 };
+            self.target += step * (up - ours * NEAR_DECAY * self.target * self.delay.standing() / FREE_QUEUE);
         } else if queue < FREE_QUEUE && !self.is_limited_by_app() {
             let growth = match trains {
                 _ if careful => LOSSY_GROWTH,
-                Some(bps) if self.target < bps * NEAR_FROM && queue < FREE_QUEUE / 2.0 => TRAIN_GROWTH,
+                Some(bps) if self.target < bps * NEAR_FROM && queue < FREE_QUEUE / 2.0 => {
+                    self.trust.used(now);
+                    TRAIN_GROWTH
+                }
                 _ => FAST_GROWTH,
             };
             self.target *= growth.powf(step);
@@ -285,7 +210,7 @@ impl PathEstimator {
             target: self.target,
             max: self.limits.clamp(u64::MAX) as f64,
             trains: self.trains.bps(),
-            in_demand: !self.is_limited_by_app(),
+            in_demand: !self.is_limited_by_app() && self.trust.in_trains(now),
             calm,
         });
     }
@@ -305,6 +230,7 @@ impl Estimator for PathEstimator {
         let Some(newest) = reports.last() else { return };
         let (now, newest) = (self.seconds(now), self.seconds(newest.departure));
         let step = (now - self.last_report).min(MAX_STEP);
+        self.in_flight = flight.bytes;
         if self.brake.heard(now, newest) {
             self.target *= AFTER_OUTAGE;
             self.phase = Phase::Open;
@@ -344,12 +270,6 @@ impl Estimator for PathEstimator {
     fn take_probe(&mut self) -> Option<Probe> {
         self.probes.take()
     }
-}
-
-/// The share of the path's limit to send at while `queue` seconds wait: the fuller, the less, so that it empties in about
-/// half a second.
-fn drain_share(queue: f64) -> f64 {
-    (1.0 - queue / 0.5).clamp(0.25, 0.85)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, positive and far below 2^64")]
