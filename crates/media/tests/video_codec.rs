@@ -1,10 +1,14 @@
 //! VP8 and VP9 on real pictures: quality, rate control, keyframes, and bytes that are not what they should be.
 
+mod quality;
+
 use std::time::{Duration, Instant};
 
 use eyeline_media::frame::{EncodedVideo, I420Buffer, VideoCodec};
 use eyeline_media::units::Bitrate;
 use eyeline_media::video::{CodecError, Prediction, TestPattern, VideoDecoder, VideoEncoder, decode_code};
+
+use quality::ssim;
 
 const CODECS: [VideoCodec; 2] = [VideoCodec::Vp8, VideoCodec::Vp9];
 const FRAME: Duration = Duration::from_micros(33_333);
@@ -36,27 +40,6 @@ fn psnr(a: &I420Buffer, b: &I420Buffer) -> f64 {
     let sum: u64 = a.iter().zip(b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum();
     let mean = sum.max(1) as f64 / a.len() as f64;
     10.0 * (255.0 * 255.0 / mean).log10()
-}
-
-/// Structural similarity of the luma: mean over 8 x 8 blocks (Wang et al. 2004, without the Gaussian window).
-fn ssim(a: &I420Buffer, b: &I420Buffer) -> f64 {
-    let (width, height) = (a.width() as usize, a.height() as usize);
-    let (a, b) = (a.planes().0, b.planes().0);
-    let (c1, c2) = ((0.01 * 255.0_f64).powi(2), (0.03 * 255.0_f64).powi(2));
-    let mut total = 0.0;
-    for top in (0..height - 7).step_by(8) {
-        for left in (0..width - 7).step_by(8) {
-            let [mut sa, mut sb, mut saa, mut sbb, mut sab] = [0.0_f64; 5];
-            for i in (0..8).flat_map(|y| (0..8).map(move |x| (top + y) * width + left + x)) {
-                let (x, y) = (f64::from(a[i]), f64::from(b[i]));
-                (sa, sb, saa, sbb, sab) = (sa + x, sb + y, saa + x * x, sbb + y * y, sab + x * y);
-            }
-            let (ma, mb) = (sa / 64.0, sb / 64.0);
-            let (va, vb, cov) = (saa / 64.0 - ma * ma, sbb / 64.0 - mb * mb, sab / 64.0 - ma * mb);
-            total += (2.0 * ma * mb + c1) * (2.0 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
-        }
-    }
-    total / ((width / 8) * (height / 8)) as f64
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn lost_pictures_are_stepped_over_by_a_kept_one() {
     decoded(&mut complete, &first);
     decoded(&mut lossy, &first);
 
-    let mut acknowledged = Vec::new();
+    let mut acknowledged = vec![first.captured_at];
     let mut lost_from = 20;
     let mut recovered = Vec::new();
     for number in 1..150 {

@@ -4,27 +4,27 @@ use eyeline_media::frame::I420Buffer;
 
 /// How hard a film is to encode.
 #[derive(Clone, Copy, Debug)]
-pub struct Hardness {
+pub(crate) struct Hardness {
     /// Standard deviation of the grain, in steps of luma.
-    pub grain: f32,
+    pub(crate) grain: f32,
     /// How far everything moves, 1 is somebody who sits and talks.
-    pub motion: f32,
+    pub(crate) motion: f32,
     /// Strength of fine detail, 1 is a plain room.
-    pub detail: f32,
+    pub(crate) detail: f32,
 }
 
 /// A webcam, a plain wall.
 #[allow(dead_code, reason = "not every user of this module takes every film")]
-pub const EASY: Hardness = Hardness { grain: 1.5, motion: 1.0, detail: 0.7 };
+pub(crate) const EASY: Hardness = Hardness { grain: 1.5, motion: 1.0, detail: 0.7 };
 /// A webcam, a room full of things.
 #[allow(dead_code, reason = "not every user of this module takes every film")]
-pub const NATURAL: Hardness = Hardness { grain: 2.2, motion: 1.3, detail: 2.0 };
+pub(crate) const NATURAL: Hardness = Hardness { grain: 2.2, motion: 1.3, detail: 2.0 };
 /// A phone in a hand.
 #[allow(dead_code, reason = "not every user of this module takes every film")]
-pub const HARD: Hardness = Hardness { grain: 2.5, motion: 3.0, detail: 2.5 };
+pub(crate) const HARD: Hardness = Hardness { grain: 2.5, motion: 3.0, detail: 2.5 };
 
 /// Draws the frames of one film at one size. Frame `n` is always the same.
-pub struct Film {
+pub(crate) struct Film {
     width: usize,
     height: usize,
     hardness: Hardness,
@@ -38,14 +38,14 @@ const SKIN: [(f32, f32); 4] = [(60.0, 18.0), (22.0, 10.0), (8.0, 6.0), (3.0, 5.0
 const HEIGHT: f32 = 720.0;
 
 impl Film {
-    pub fn new(width: u32, height: u32, hardness: Hardness) -> Self {
+    pub(crate) fn new(width: u32, height: u32, hardness: Hardness) -> Self {
         let mut room = Texture::new(1_344, 784, &ROOM, hardness.detail);
         room.shelves();
         let skin = Texture::new(512, 512, &SKIN, hardness.detail);
         Self { width: width as usize, height: height as usize, hardness, room, skin }
     }
 
-    pub fn frame(&self, number: u32) -> I420Buffer {
+    pub(crate) fn frame(&self, number: u32) -> I420Buffer {
         let scene = Scene::at(number as f32 / 30.0, self.hardness.motion);
         let mut picture = I420Buffer::black(self.width as u32, self.height as u32);
         let scale = HEIGHT / self.height as f32;

@@ -3,7 +3,7 @@
 use eyeline_media::frame::I420Buffer;
 
 /// Structural similarity of the luma: mean over 8 x 8 blocks (Wang et al. 2004, without the Gaussian window).
-pub fn ssim(a: &I420Buffer, b: &I420Buffer) -> f64 {
+pub(crate) fn ssim(a: &I420Buffer, b: &I420Buffer) -> f64 {
     let (width, height) = (a.width() as usize, a.height() as usize);
     assert_eq!((width, height), (b.width() as usize, b.height() as usize));
     let (a, b) = (a.planes().0, b.planes().0);

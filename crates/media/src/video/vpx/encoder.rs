@@ -10,7 +10,7 @@ use vpx_sys as sys;
 use super::floor::Floor;
 use super::image::wrap;
 use super::long_term::{LongTerm, Slot};
-use super::settings::{DROP_BELOW, abi, coarsest, configure, controls, speed, target_kbps};
+use super::settings::{DROP_BELOW, FINEST, abi, coarsest, configure, controls, speed, target_kbps};
 use super::{CodecError, check, encoder_interface};
 use crate::frame::{EncodedVideo, I420Buffer, MAX_SIDE, VideoCodec};
 use crate::time::VIDEO_CLOCK_HZ;
@@ -180,7 +180,7 @@ impl VideoEncoder {
         if 2 * size.0 < before.0 || 2 * size.1 < before.1 {
             self.wanted = Prediction::Nothing;
         }
-        self.floor.moved(self.operating());
+        self.step();
         self.reconfigure(|config| (config.g_w, config.g_h) = size)?;
         self.set_speed()
     }
@@ -195,7 +195,7 @@ impl VideoEncoder {
             return Ok(());
         }
         if kbps * 4 < self.config.rc_target_bitrate * 3 {
-            self.floor.moved(self.operating());
+            self.step();
         }
         self.reconfigure(|config| config.rc_target_bitrate = kbps)
     }
@@ -289,8 +289,11 @@ impl VideoEncoder {
     /// Settings for this one picture.
     fn prepare(&mut self, recovers: bool) -> Result<(), CodecError> {
         let keyframe = self.wanted == Prediction::Nothing;
-        let coarsest = coarsest(self.codec);
-        let finest = self.floor.next(self.operating(), keyframe, coarsest);
+        let finest = match self.codec {
+            VideoCodec::Vp9 => self.floor.next(self.operating(), keyframe, coarsest(self.codec)),
+            // Its rate control does not need it, and its quantisers mean something else.
+            VideoCodec::Vp8 => FINEST,
+        };
         let drop_below = if keyframe || recovers || self.left_out >= MAX_LEFT_OUT { 0 } else { DROP_BELOW };
         if (finest, drop_below) != (self.config.rc_min_quantizer, self.config.rc_dropframe_thresh) {
             self.reconfigure(|config| (config.rc_min_quantizer, config.rc_dropframe_thresh) = (finest, drop_below))?;
@@ -304,6 +307,13 @@ impl VideoEncoder {
             self.floor.settled(quantizer);
         }
         if recovers { self.set_speed() } else { Ok(()) }
+    }
+
+    /// What is asked for is about to change.
+    fn step(&mut self) {
+        if self.codec == VideoCodec::Vp9 {
+            self.floor.moved(self.operating());
+        }
     }
 
     fn operating(&self) -> Operating {

@@ -52,7 +52,7 @@ impl LongTerm {
         };
         let golden = self.golden.filter(usable).map(|kept| (Slot::Golden, kept));
         let alt_ref = self.alt_ref.filter(usable).map(|kept| (Slot::AltRef, kept));
-        let (slot, kept) = golden.into_iter().chain(alt_ref).max_by_key(|(_, kept)| kept.number)?;
+        let (slot, kept) = alt_ref.into_iter().chain(golden).max_by_key(|(_, kept)| kept.number)?;
         Some((slot, u8::try_from(self.count - kept.number).ok()?))
     }
 
