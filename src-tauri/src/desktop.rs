@@ -56,6 +56,7 @@ pub(crate) fn engine_config(settings: &Settings, identity: Identity, people: Peo
         microphone: settings.microphone.clone(),
         speaker: settings.speaker.clone(),
         video_quality: settings.video_quality,
+        voice: settings.voice,
         ..EngineConfig::default()
     }
 }

@@ -53,7 +53,7 @@
 //! While somebody rings and the main window is not in front, the shell shows a second window with the same page,
 //! `index.html?window=ring`. It may call `app_state`, `ring_accept` and `ring_decline` only, and the shell closes it.
 
-use eyeline_engine::view::VideoQuality;
+use eyeline_engine::view::{VideoQuality, VoiceProcessing};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -92,6 +92,8 @@ pub struct Settings {
     pub speaker: String,
     /// Ceiling for the picture we send.
     pub video_quality: VideoQuality,
+    /// What is done to the microphone's sound before it is sent.
+    pub voice: VoiceProcessing,
     /// Colours of the window.
     pub theme: Theme,
     /// Rings are not shown; they become missed calls.
@@ -111,6 +113,7 @@ impl Default for Settings {
             microphone: "default".into(),
             speaker: "default".into(),
             video_quality: VideoQuality::default(),
+            voice: VoiceProcessing::default(),
             theme: Theme::default(),
             do_not_disturb: false,
             relay_only: false,

@@ -46,6 +46,7 @@ impl Chosen {
             }
         }
         kept.video_quality = edited.video_quality;
+        kept.voice = edited.voice;
         kept.theme = edited.theme;
         kept.do_not_disturb = edited.do_not_disturb;
         kept.relay_only = edited.relay_only;
@@ -73,6 +74,9 @@ pub(crate) fn differences(before: &Settings, after: &Settings) -> Vec<Command> {
     if before.video_quality != after.video_quality {
         commands.push(Command::SetVideoQuality(after.video_quality));
     }
+    if before.voice != after.voice {
+        commands.push(Command::SetVoice(after.voice));
+    }
     if before.server != after.server {
         commands.push(Command::SetHomeServer(home_server(after)));
     }
@@ -94,6 +98,8 @@ pub(crate) fn home_server(settings: &Settings) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use eyeline_engine::view::VoiceProcessing;
+
     use crate::ipc::Theme;
 
     #[test]
@@ -108,6 +114,7 @@ mod tests {
             relay_only: true,
             keep_in_tray: true,
             theme: Theme::Dark,
+            voice: VoiceProcessing::OFF,
             ..Settings::default()
         };
         let edited = Settings { name: "Robot".into(), camera: "usb-1".into(), ..switches.clone() };
@@ -130,6 +137,8 @@ mod tests {
         else {
             panic!()
         };
+        let quiet_room = Settings { voice: VoiceProcessing::OFF, ..before.clone() };
+        let [Command::SetVoice(VoiceProcessing::OFF)] = &differences(&before, &quiet_room)[..] else { panic!() };
         let after = Settings { name: "Ada".into(), speaker: "null".into(), ..before.clone() };
         let commands = differences(&before, &after);
         let [Command::SetName(name), Command::SelectSpeaker(speaker)] = commands.as_slice() else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eyeline_media::frame::VideoCodec;
 use eyeline_seal::Identity;
 
-use crate::view::VideoQuality;
+use crate::view::{VideoQuality, VoiceProcessing};
 
 /// A request to the engine. It answers by a new [`Snapshot`](crate::view::Snapshot), never by a return value.
 #[derive(Clone)]
@@ -102,6 +102,8 @@ pub enum Command {
     RefreshDevices,
     /// The name that the other side is shown.
     SetName(String),
+    /// What is done to the microphone's sound before it is sent.
+    SetVoice(VoiceProcessing),
     /// Ceiling for the picture we send.
     SetVideoQuality(VideoQuality),
     /// Order in which codecs are offered; the first that both ends know is used from the next call on.

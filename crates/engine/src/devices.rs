@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use eyeline_media::audio::{
     AudioError, AudioEvent, AudioReceiver, AudioSender, AudioSenderConfig, EchoReference, Microphone, MicrophoneSource,
-    PassThrough, Speaker, SpeakerSink,
+    Speaker, SpeakerSink, VoiceProcessing, VoiceProcessor, VoiceSwitch,
 };
 use eyeline_media::frame::VideoFrame;
 use eyeline_media::observer::MediaObserver;
@@ -111,6 +111,7 @@ impl<T: 'static> Holder<T> {
 pub(crate) struct LocalMedia {
     pub(crate) video: VideoSender,
     pub(crate) audio: AudioSender,
+    pub(crate) voice: VoiceSwitch,
     pub(crate) received_audio: AudioReceiver,
     pub(crate) route: MediaRoute,
     frames: Arc<LatestSlot<VideoFrame>>,
@@ -153,6 +154,7 @@ impl LocalMedia {
     pub(crate) fn start(
         self_view: Arc<LatestSlot<VideoFrame>>,
         observer: Arc<dyn MediaObserver>,
+        voice: VoiceProcessing,
         notes: &mpsc::Sender<Note>,
     ) -> Result<Self, LocalMediaError> {
         let route = MediaRoute::default();
@@ -165,19 +167,18 @@ impl LocalMedia {
             }
         });
         let (to_audio, reference) = (route.clone(), EchoReference::default());
-        let audio = AudioSender::start(
-            &AudioSenderConfig::default(),
-            Box::new(PassThrough),
-            reference.clone(),
-            move |packet| {
+        let processor = VoiceProcessor::new(voice);
+        let voice = processor.switch();
+        let audio =
+            AudioSender::start(&AudioSenderConfig::default(), Box::new(processor), reference.clone(), move |packet| {
                 if let Some(senders) = to_audio.lock().as_ref() {
                     senders.audio.send(packet);
                 }
-            },
-        )?;
+            })?;
         Ok(Self {
             video,
             audio,
+            voice,
             received_audio: AudioReceiver::new()?,
             route,
             frames,

@@ -55,6 +55,8 @@ pub struct EngineConfig {
     pub speaker: String,
     /// Ceiling for the picture we send.
     pub video_quality: view::VideoQuality,
+    /// As for [`Command::SetVoice`].
+    pub voice: view::VoiceProcessing,
     /// Codecs to offer, best first; as for [`Command::SetCodecs`].
     pub codecs: Vec<VideoCodec>,
     /// Sees frames and sound at the machine's edges.
@@ -81,6 +83,7 @@ impl Default for EngineConfig {
             microphone: "default".into(),
             speaker: "default".into(),
             video_quality: view::VideoQuality::default(),
+            voice: view::VoiceProcessing::default(),
             codecs: CODECS.to_vec(),
             observer: Arc::new(Unobserved),
             identity: None,

@@ -132,7 +132,9 @@ fn what_is_played_is_offered_to_the_capture_side() {
     let sender =
         AudioSender::start(&AudioSenderConfig::default(), Box::new(Spy(spy)), reference.clone(), |_| ()).unwrap();
     let loud = |_: Instant, block: &mut [i16; 480]| block.fill(12_345);
-    let _speaker = Speaker::open(SpeakerSink::Null, Pull(loud), reference, |_| (), Arc::new(Unobserved));
+    let dir = tempfile::tempdir().unwrap();
+    let sink = SpeakerSink::File(dir.path().join("played.wav"));
+    let _speaker = Speaker::open(sink, Pull(loud), reference, |_| (), Arc::new(Unobserved));
     let input = sender.clone();
     let _microphone =
         Microphone::open(MicrophoneSource::Tone, move |block, at| input.block(block, at), |_| (), Arc::new(Unobserved));

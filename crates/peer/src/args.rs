@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, ValueEnum};
 use eyeline_engine::Command;
-use eyeline_engine::view::VideoQuality;
+use eyeline_engine::view::{VideoQuality, VoiceProcessing};
+use eyeline_media::audio::MicrophoneSource;
 use eyeline_media::frame::VideoCodec;
 
 /// Makes or joins an Eyeline call without a window.
@@ -49,6 +50,10 @@ pub(crate) struct Args {
     /// Speaker: an id, default, null or a wav file to write
     #[arg(long, default_value = "default", value_name = "DEVICE|null|FILE.wav")]
     pub(crate) speaker: String,
+    /// Cancel echo, suppress noise and control the gain of what the microphone hears: on for devices and off for wav files and
+    /// the tone, unless given
+    #[arg(long, value_name = "WHETHER")]
+    pub(crate) voice: Option<OnOff>,
     /// Start with the microphone muted
     #[arg(long)]
     pub(crate) muted: bool,
@@ -94,6 +99,20 @@ pub(crate) struct LogArgs {
 }
 
 impl Args {
+    /// What is done to the microphone's sound.
+    pub(crate) fn voice(&self) -> VoiceProcessing {
+        let made = match self.microphone.parse::<MicrophoneSource>() {
+            Ok(MicrophoneSource::Default | MicrophoneSource::Device(_)) => false,
+            Ok(MicrophoneSource::Tone | MicrophoneSource::File(_) | MicrophoneSource::None) => true,
+            Err(never) => match never {},
+        };
+        match self.voice {
+            Some(OnOff::On) => VoiceProcessing::ON,
+            None if !made => VoiceProcessing::ON,
+            Some(OnOff::Off) | None => VoiceProcessing::OFF,
+        }
+    }
+
     /// What is asked of the engine.
     pub(crate) fn call(&self) -> Command {
         let (server, relay_only) = (self.server.clone().unwrap_or_default(), self.relay_only);
@@ -103,6 +122,13 @@ impl Args {
             (None, None) => Command::StartCall { server, code: self.code, relay_only },
         }
     }
+}
+
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    On,
+    Off,
 }
 
 /// A codec by its name.
@@ -152,5 +178,13 @@ mod tests {
         assert!(Args::try_parse_from(["eyeline-peer"]).is_err());
         let args = Args::try_parse_from(["eyeline-peer", "--join", "x", "--codec", "vp8"]).expect("valid");
         assert_eq!(args.codec.len(), 1);
+        assert_eq!(args.voice(), VoiceProcessing::ON, "a device");
+        let voice = |more: &[&str]| {
+            let line = ["eyeline-peer", "--join", "x"].iter().chain(more);
+            Args::try_parse_from(line).expect("valid").voice()
+        };
+        assert_eq!(voice(&["--microphone", "tone"]), VoiceProcessing::OFF);
+        assert_eq!(voice(&["--microphone", "clip.wav", "--voice", "on"]), VoiceProcessing::ON);
+        assert_eq!(voice(&["--voice", "off"]), VoiceProcessing::OFF);
     }
 }

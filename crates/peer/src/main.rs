@@ -88,6 +88,7 @@ async fn run(args: Args) -> Result<(), PeerError> {
         microphone: args.microphone.clone(),
         speaker: args.speaker.clone(),
         video_quality: args.quality.into(),
+        voice: args.voice(),
         codecs: args.codec.iter().map(|codec| (*codec).into()).collect(),
         observer: media_logs.clone(),
         client: Client::Peer,

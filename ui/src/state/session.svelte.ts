@@ -24,6 +24,7 @@ const IDLE: Snapshot = {
     speaker: { kind: 'off' },
     preview: false,
     video_quality: 'standard',
+    voice: { echo_cancellation: true, noise_suppression: true, gain_control: true },
   },
   devices: { cameras: [], microphones: [], speakers: [], camera: 'default', microphone: 'default', speaker: 'default' },
   people: {

@@ -118,7 +118,7 @@ impl Actor {
         notes: mpsc::Sender<Note>,
         published: Published,
     ) -> Result<Self, EngineError> {
-        let media = LocalMedia::start(slots.self_view.clone(), config.observer.clone(), &notes)?;
+        let media = LocalMedia::start(slots.self_view.clone(), config.observer.clone(), config.voice.into(), &notes)?;
         let devices = Devices {
             camera: config.camera.clone(),
             microphone: config.microphone.clone(),
@@ -249,6 +249,10 @@ impl Actor {
             // Lines that are open go on under the old name; it is shown by the card of the next call.
             Command::SetName(name) => self.config.name = name,
             Command::SetVideoQuality(quality) => self.set_video_quality(quality),
+            Command::SetVoice(voice) => {
+                self.config.voice = voice;
+                self.media.voice.set(voice.into());
+            }
             Command::SetCodecs(codecs) => self.config.codecs = codecs,
         }
     }
@@ -486,6 +490,7 @@ impl Actor {
             speaker,
             preview: self.preview,
             video_quality: self.config.video_quality,
+            voice: self.config.voice,
         };
         Snapshot { phase, local, devices: self.devices.clone(), people: self.people() }
     }

@@ -203,6 +203,8 @@ pub struct Local {
     pub preview: bool,
     /// Ceiling for the picture we send.
     pub video_quality: VideoQuality,
+    /// What is done to the microphone's sound before it is sent.
+    pub voice: VoiceProcessing,
 }
 
 /// State of one device.
@@ -257,6 +259,39 @@ pub enum VideoQuality {
     Standard,
     /// 1920x1080, 30 fps, at most 5 Mbit/s.
     High,
+}
+
+/// What is done to the microphone's sound before it is sent. By default everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct VoiceProcessing {
+    /// Take out what the speaker plays, so that the other side does not hear itself.
+    pub echo_cancellation: bool,
+    /// Take out fans, streets, keyboards.
+    pub noise_suppression: bool,
+    /// Bring quiet and loud talkers to one level.
+    pub gain_control: bool,
+}
+
+impl VoiceProcessing {
+    /// Everything.
+    pub const ON: Self = Self { echo_cancellation: true, noise_suppression: true, gain_control: true };
+    /// Nothing.
+    pub const OFF: Self = Self { echo_cancellation: false, noise_suppression: false, gain_control: false };
+}
+
+impl Default for VoiceProcessing {
+    fn default() -> Self {
+        Self::ON
+    }
+}
+
+impl From<VoiceProcessing> for eyeline_media::audio::VoiceProcessing {
+    fn from(voice: VoiceProcessing) -> Self {
+        let VoiceProcessing { echo_cancellation, noise_suppression, gain_control } = voice;
+        Self { echo_cancellation, noise_suppression, gain_control }
+    }
 }
 
 /// Devices known now and which of them are chosen.
@@ -331,6 +366,7 @@ impl Snapshot {
             speaker: DeviceState::Off,
             preview: false,
             video_quality: config.video_quality,
+            voice: config.voice,
         };
         Self { phase: Phase::Idle, local, devices, people: People::default() }
     }

@@ -30,6 +30,7 @@ mod stream;
 #[cfg(test)]
 mod testing;
 mod tone;
+mod voice;
 mod wav;
 mod worker;
 
@@ -44,6 +45,7 @@ pub use opus::{OpusApplication, OpusDecoder, OpusEncoder};
 pub use receiver::AudioReceiver;
 pub use sender::{AudioSender, AudioSenderConfig};
 pub use speaker::{PlayoutSource, Speaker};
+pub use voice::{VoiceProcessing, VoiceProcessor, VoiceSwitch};
 
 use std::time::Duration;
 

@@ -34,13 +34,16 @@ pub struct Speaker {
 struct Inlet {
     source: Box<dyn PlayoutSource>,
     reference: EchoReference,
+    /// What is played goes to `reference`.
+    audible: bool,
     events: Box<dyn FnMut(AudioEvent) + Send>,
     observer: Arc<dyn MediaObserver>,
 }
 
 impl Speaker {
     /// Opens `sink` and returns at once; what happens is told to `events`. `source` is pulled on the speaker's own thread, as
-    /// the device needs it. What is played also goes to `reference`, dated with the moment it should leave the device.
+    /// the device needs it. What is played also goes to `reference`, dated with the moment it should leave the device; but for
+    /// [`SpeakerSink::Null`], which nobody hears.
     ///
     /// While a device cannot be opened or is gone, the source is pulled in real time all the same and the device, then also
     /// the default one, is tried every second.
@@ -51,7 +54,8 @@ impl Speaker {
         events: impl FnMut(AudioEvent) + Send + 'static,
         observer: Arc<dyn MediaObserver>,
     ) -> Self {
-        let mut inlet = Inlet { source: Box::new(source), reference, events: Box::new(events), observer };
+        let (source, events) = (Box::new(source), Box::new(events));
+        let mut inlet = Inlet { source, reference, audible: true, events, observer };
         Self { _worker: Worker::spawn("speaker", move |stop| inlet.run(&sink, stop)) }
     }
 }
@@ -63,6 +67,8 @@ impl Inlet {
             SpeakerSink::Device(id) => self.run_device(Some(id), stop),
             SpeakerSink::Null => {
                 (self.events)(AudioEvent::Running { label: "null".into() });
+                // Nobody hears it, so there is no echo to cancel.
+                self.audible = false;
                 self.run_paced(stop, |_| true);
             }
             SpeakerSink::File(path) => match WavSink::create(path) {
@@ -85,7 +91,9 @@ impl Inlet {
         let mut block = SILENCE;
         self.source.pull(now, &mut block);
         self.observer.speaker(&block, now + ahead);
-        self.reference.push(&block, now + ahead);
+        if self.audible {
+            self.reference.push(&block, now + ahead);
+        }
         block
     }
 
@@ -126,7 +134,9 @@ impl Inlet {
                 Err(error) => attempts.failed(error, &mut self.events),
             }
             let until = Instant::now() + RETRY;
+            self.audible = false;
             self.run_paced(stop, |_| Instant::now() < until);
+            self.audible = true;
         }
     }
 
