@@ -1,6 +1,6 @@
 //! What the parts of one connection share: numbers, negotiated facts, and the way to tell the engine something.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,8 @@ pub(crate) struct Link {
     /// Media may be sent: the connection was up at least once and is not closed.
     pub(crate) open: AtomicBool,
     pub(crate) closed: AtomicBool,
+    /// Payload type under which the other side takes sound with copies; 0 if it does not.
+    pub(crate) audio_red: AtomicU8,
     /// Wakes the task that finds out which path is in use.
     pub(crate) path_changed: Notify,
     target_bps: AtomicU64,
@@ -63,6 +65,7 @@ impl Link {
             remote_audio_ssrc: AtomicU32::new(0),
             open: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            audio_red: AtomicU8::new(0),
             path_changed: Notify::new(),
             target_bps: AtomicU64::new(start.bps()),
             rtt_us: AtomicU64::new(0),

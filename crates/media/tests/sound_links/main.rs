@@ -212,6 +212,45 @@ const LINKS: [LinkPlan; 13] = [
     LinkPlan { name: "loss 10 %, bursts of 3", loss: 0.10, burst: 3.0, jitter: Jitter::Even(10.0), ..FAR },
 ];
 
+fn link(name: &str) -> Outcome {
+    run(*LINKS.iter().find(|plan| plan.name == name).expect("known"), 1)
+}
+
+#[track_caller]
+fn check(name: &str, delay_ms_p95: f64, concealed_percent: f64, likeness: f64) {
+    let outcome = link(name);
+    let concealed = outcome.stats.concealed_share() * 100.0;
+    let (delay, alike) = (outcome.delay(0.95), outcome.likeness());
+    assert!(delay <= delay_ms_p95, "{name}: {delay} ms");
+    assert!(concealed <= concealed_percent, "{name}: {concealed} % concealed");
+    assert!(alike >= likeness, "{name}: likeness {alike}");
+}
+
+#[test]
+fn a_quiet_link_adds_next_to_nothing() {
+    check("quiet, 1 ms", 36.0, 0.0, 0.97);
+    check("drift +100 ppm", 36.0, 0.1, 0.97);
+    check("drift -100 ppm", 36.0, 0.1, 0.97);
+}
+
+#[test]
+fn jitter_of_thirty_ms_leaves_no_gaps() {
+    check("100 ms, jitter 30", 175.0, 0.1, 0.97);
+}
+
+#[test]
+fn loss_is_repaired_by_what_travels_along() {
+    check("loss 2 %", 110.0, 1.2, 0.95);
+    check("loss 5 %", 120.0, 1.0, 0.95);
+    check("loss 10 %", 125.0, 1.5, 0.95);
+    check("loss 20 %", 125.0, 3.0, 0.93);
+}
+
+#[test]
+fn another_path_is_followed() {
+    check("80 ms detour, 15-30 s", 150.0, 1.5, 0.93);
+}
+
 /// Prints what `docs/decisions/0016-sound-under-loss.md` shows.
 #[test]
 #[ignore = "prints a table; asserts nothing"]

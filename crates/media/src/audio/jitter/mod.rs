@@ -123,6 +123,14 @@ impl AudioJitterBuffer {
         self.queue.pop()
     }
 
+    /// RTP timestamp of the next sample to be heard; `None` while nothing plays.
+    pub fn playing_rtp(&self) -> Option<u32> {
+        match self.playout {
+            Playout::Playing(cursor) => u32::try_from(self.playing(cursor) & i64::from(u32::MAX)).ok(),
+            Playout::Waiting | Playout::Starved { .. } => None,
+        }
+    }
+
     /// Counters since the beginning or the last [`reset`](Self::reset), and the delay at the last pull.
     pub fn stats(&self) -> JitterStats {
         self.stats

@@ -223,10 +223,12 @@ impl AudioJitterBuffer {
     /// the queue when a packet is needed can go at any time; beyond that only a whole block makes a difference.
     fn stretch(&mut self, slack: i64, cursor: Cursor, samples: &mut Vec<i16>) {
         self.since_stretch += i64::try_from(samples.len()).expect("at most 5760");
-        let urgent = slack.abs() > URGENT;
-        let need = if urgent { Need::Urgent } else { Need::Gentle };
-        let pause = if slack.abs() > PRESSING { BETWEEN_PRESSING } else { BETWEEN_STRETCHES };
-        if self.since_stretch < pause && !urgent {
+        let (need, pause) = match slack.abs() {
+            over if over > URGENT => (Need::Urgent, 0),
+            over if over > PRESSING => (Need::Pressing, BETWEEN_PRESSING),
+            _ => (Need::Gentle, BETWEEN_STRETCHES),
+        };
+        if self.since_stretch < pause {
             return;
         }
         let room = if slack > BLOCK + SPARE { i64::MAX } else { self.left_over() };

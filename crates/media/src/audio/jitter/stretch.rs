@@ -18,16 +18,29 @@ pub(super) const ENOUGH: usize = MAX_LAG + OVERLAP;
 /// Below this root mean square anything can be cut without being heard (-50 dBFS).
 const QUIET_RMS: f32 = 100.0;
 
-/// How alike two periods must be (normalised correlation).
-const ALIKE: f32 = 0.7;
+/// How alike two periods must be (normalised correlation) for a join that nobody hears, and for one that hardly anybody does.
+const ALIKE: f32 = 0.9;
+const NEARLY_ALIKE: f32 = 0.6;
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     /// Only where it cannot be heard.
     Gentle,
+    /// Where it is hardly heard.
+    Pressing,
     /// Wherever it is; a glitch is better than the wrong delay.
     Urgent,
+}
+
+impl Need {
+    fn least_alike(self) -> f32 {
+        match self {
+            Self::Gentle => ALIKE,
+            Self::Pressing => NEARLY_ALIKE,
+            Self::Urgent => -1.0,
+        }
+    }
 }
 
 /// Leaves out one period of 2.5 to 12.5 ms, but at most `most` samples; returns how many went, 0 when no place was good
@@ -43,7 +56,7 @@ pub(super) fn shorten(samples: &mut Vec<i16>, most: usize, need: Need) -> usize 
     } else {
         let best = (MIN_LAG..=longest).map(|lag| (alikeness(&x[..OVERLAP], &x[lag..lag + OVERLAP]), lag));
         match best.max_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((alike, lag)) if alike >= ALIKE || need == Need::Urgent => lag,
+            Some((alike, lag)) if alike >= need.least_alike() => lag,
             _ => return 0,
         }
     };
@@ -70,7 +83,7 @@ pub(super) fn lengthen(before: &[i16], samples: &mut Vec<i16>, need: Need) -> us
         let shortest = MIN_LAG.max(overlap);
         let best = (shortest..=MAX_LAG).map(|lag| (alikeness(&x, &past[end - lag..end - lag + overlap]), lag));
         match best.max_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((alike, lag)) if alike >= ALIKE || need == Need::Urgent => lag,
+            Some((alike, lag)) if alike >= need.least_alike() => lag,
             _ => return 0,
         }
     };
