@@ -450,7 +450,9 @@ impl ActiveCall {
                 running.session.pause_video(!camera_on);
             }
             SessionNote::Stats(stats) => {
-                media.audio.set_loss(stats.peer.fraction_lost_by_peer);
+                let peer = &stats.peer;
+                let rtt = peer.rtt.unwrap_or_default();
+                media.audio.on_network(peer.sound_lost_by_peer, rtt, peer.estimate);
                 running.figures.take(*stats, media.video.stats());
             }
             SessionNote::Event(event) => match event {

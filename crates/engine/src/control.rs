@@ -38,12 +38,18 @@ pub(crate) enum Control {
         /// When this was sent.
         sent_us: i64,
     },
-    /// Ties the sender's video RTP timestamps to its clock.
+    /// Ties the sender's RTP timestamps to its clock.
     Timing {
         /// A video RTP timestamp, 90 kHz.
         rtp_timestamp: u32,
         /// When a frame of that timestamp would be captured.
         captured_us: i64,
+        /// A sound RTP timestamp, 48 kHz, once sound was sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sound_rtp_timestamp: Option<u32>,
+        /// When the sound of that timestamp was captured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sound_captured_us: Option<i64>,
     },
     /// The sender hangs up.
     Bye,

@@ -9,6 +9,7 @@ use eyeline_media::audio::{AudioReceiver, JitterStats};
 use eyeline_media::frame::VideoFrame;
 use eyeline_media::observer::MediaObserver;
 use eyeline_media::slot::LatestSlot;
+use eyeline_media::sync::SharedLipSync;
 use eyeline_media::time::{RemoteClock, WallClock};
 use eyeline_media::video::{ReceiverStats, VideoReceiver};
 use eyeline_protocol::inner::{Bytes32, SessionId};
@@ -55,6 +56,8 @@ pub(crate) struct SessionStats {
     pub(crate) video: ReceiverStats,
     pub(crate) audio: JitterStats,
     pub(crate) machine: Machine,
+    /// How much later sound comes than the picture; `None` while one of them is missing.
+    pub(crate) lip_sync_ms: Option<f64>,
 }
 
 /// What a session's task is asked.
@@ -145,6 +148,7 @@ struct Run {
     offset: ClockOffset,
     /// The other side's newest tie of RTP time to its clock.
     timing: Option<(u32, i64)>,
+    sync: SharedLipSync,
     control_open: bool,
     media: Arc<Inlet>,
     binding: Option<Binding>,
@@ -174,6 +178,9 @@ async fn run(
         }
     };
     let video = Arc::new(VideoReceiver::start(outputs.display, remote_clock.clone(), outputs.observer, need_keyframe));
+    let sync = SharedLipSync::default();
+    video.sync_with(sync.clone());
+    outputs.audio.sync_with(sync.clone());
     let media = Arc::new(Inlet::new(video.clone(), outputs.audio.clone()));
     let (for_video, for_audio) = (media.clone(), media.clone());
     let sinks = PeerSinks {
@@ -201,6 +208,7 @@ async fn run(
         clock: outputs.clock,
         offset: ClockOffset::default(),
         timing: None,
+        sync,
         control_open: false,
         media,
         binding: None,
@@ -358,8 +366,13 @@ impl Run {
                 self.offset.sample(ping_sent_us, there, sent_us, received_us);
                 self.align();
             }
-            Some(Control::Timing { rtp_timestamp, captured_us }) => {
+            Some(Control::Timing { rtp_timestamp, captured_us, sound_rtp_timestamp, sound_captured_us }) => {
                 self.timing = Some((rtp_timestamp, captured_us));
+                if let Some((sound, sound_us)) = sound_rtp_timestamp.zip(sound_captured_us) {
+                    let mut sync = self.sync.lock();
+                    sync.tie_picture(rtp_timestamp, captured_us);
+                    sync.tie_sound(sound, sound_us);
+                }
                 self.align();
             }
             Some(Control::Bye) => self.tell(SessionNote::Call(RtcInput::RemoteBye)).await,
@@ -379,7 +392,13 @@ impl Run {
         let now = Instant::now();
         let now_us = self.clock.unix_us(now);
         self.send_control(&Control::Ping { sent_us: now_us }).await;
-        let timing = Control::Timing { rtp_timestamp: self.peer.video().rtp_timestamp(now), captured_us: now_us };
+        let sound = self.peer.audio().rtp_time();
+        let timing = Control::Timing {
+            rtp_timestamp: self.peer.video().rtp_timestamp(now),
+            captured_us: now_us,
+            sound_rtp_timestamp: sound.map(|(rtp_timestamp, _)| rtp_timestamp),
+            sound_captured_us: sound.map(|(_, at)| self.clock.unix_us(at)),
+        };
         self.send_control(&timing).await;
     }
 
@@ -387,14 +406,26 @@ impl Run {
         if self.control_open && self.media.is_open() {
             self.compare_clocks().await;
         }
+        let peer = self.peer.stats().await;
+        self.tie_by_reports(&peer);
         let stats = SessionStats {
             at: Instant::now(),
-            peer: self.peer.stats().await,
+            peer,
             video: self.video.stats(),
             audio: self.audio.stats(),
             machine: Machine::read(),
+            lip_sync_ms: self.sync.lock().offset_ms(),
         };
         self.tell(SessionNote::Stats(Box::new(stats))).await;
+    }
+
+    /// A browser says when it captured what by its sender reports alone (RFC 3550 section 6.4.1).
+    fn tie_by_reports(&self, peer: &PeerStats) {
+        if let (None, Some(picture), Some(sound)) = (self.timing, peer.remote_video, peer.remote_audio) {
+            let mut sync = self.sync.lock();
+            sync.tie_picture(picture.rtp_timestamp, ntp_us(picture.ntp));
+            sync.tie_sound(sound.rtp_timestamp, ntp_us(sound.ntp));
+        }
     }
 
     async fn send_control(&self, message: &Control) {
@@ -405,4 +436,10 @@ impl Run {
             tracing::debug!(session = ?self.id, %error, "control message not sent");
         }
     }
+}
+
+/// Microseconds since 1900 (RFC 5905 section 6).
+fn ntp_us(ntp: u64) -> i64 {
+    let (seconds, fraction) = (ntp >> 32, ntp & u64::from(u32::MAX));
+    i64::try_from(seconds * 1_000_000 + ((fraction * 1_000_000) >> 32)).unwrap_or(i64::MAX)
 }

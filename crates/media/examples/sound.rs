@@ -30,7 +30,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let network = move |packet: EncodedAudio| {
         sequence = sequence.wrapping_add(1);
         let rtp_timestamp = u32::try_from(packet.first_sample % (1 << 32)).expect("below 2^32");
-        to.push(ReceivedAudio { data: packet.data, sequence, rtp_timestamp, received_at: Instant::now() });
+        to.push(ReceivedAudio {
+            data: packet.data,
+            sequence,
+            rtp_timestamp,
+            received_at: Instant::now(),
+            redundant: false,
+        });
     };
     let sender = AudioSender::start(&AudioSenderConfig::default(), Box::new(PassThrough), reference.clone(), network)?;
     let input = sender.clone();

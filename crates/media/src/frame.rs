@@ -181,6 +181,20 @@ pub struct EncodedAudio {
     pub captured_at: Instant,
     /// Position of the first sample since the stream began, 48 kHz; it advances over DTX silence too.
     pub first_sample: u64,
+    /// Which earlier packets shall travel along as copies.
+    pub copies: AudioCopies,
+}
+
+/// Copies of earlier packets to be sent beside a packet (RFC 2198), where the other side takes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AudioCopies {
+    /// None.
+    #[default]
+    None,
+    /// Of the packet before the one before; the one before has its copy inside (in-band forward error correction).
+    SecondLast,
+    /// Of the two packets before.
+    LastTwo,
 }
 
 /// One Opus packet from the network, in order of arrival: possibly late, doubled or out of order.
@@ -194,4 +208,6 @@ pub struct ReceivedAudio {
     pub rtp_timestamp: u32,
     /// When it arrived.
     pub received_at: Instant,
+    /// It is a copy that came beside another packet (RFC 2198), probably for nothing.
+    pub redundant: bool,
 }

@@ -6,6 +6,7 @@ pub mod audio;
 pub mod frame;
 pub mod observer;
 pub mod slot;
+pub mod sync;
 pub mod time;
 pub mod units;
 pub mod video;

@@ -41,7 +41,13 @@ fn network(to: AudioReceiver) -> impl FnMut(EncodedAudio) + Send + 'static {
     move |packet| {
         sequence = sequence.wrapping_add(1);
         let rtp_timestamp = u32::try_from(packet.first_sample).expect("a short test");
-        to.push(ReceivedAudio { data: packet.data, sequence, rtp_timestamp, received_at: Instant::now() });
+        to.push(ReceivedAudio {
+            data: packet.data,
+            sequence,
+            rtp_timestamp,
+            received_at: Instant::now(),
+            redundant: false,
+        });
     }
 }
 

@@ -18,6 +18,7 @@ mod negotiation;
 mod peer;
 mod proof;
 mod receive;
+mod red;
 mod sdp;
 mod send;
 mod setup;

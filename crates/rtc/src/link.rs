@@ -1,6 +1,6 @@
 //! What the parts of one connection share: numbers, negotiated facts, and the way to tell the engine something.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub(crate) struct Link {
     /// Media may be sent: the connection was up at least once and is not closed.
     pub(crate) open: AtomicBool,
     pub(crate) closed: AtomicBool,
+    /// Payload type under which the other side takes sound with copies; 0 if it does not.
+    pub(crate) audio_red: AtomicU8,
     /// Wakes the task that finds out which path is in use.
     pub(crate) path_changed: Notify,
     /// Wakes the sending task: packets were asked for again.
@@ -79,6 +81,7 @@ impl Link {
             remote_audio_ssrc: AtomicU32::new(0),
             open: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            audio_red: AtomicU8::new(0),
             path_changed: Notify::new(),
             resend_due: Notify::new(),
             requested: Mutex::default(),

@@ -1,6 +1,7 @@
 //! Offers and answers (RFC 9429), and candidates that come too early.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use eyeline_media::frame::VideoCodec;
 use rtc::peer_connection::configuration::RTCOfferOptions;
@@ -155,6 +156,7 @@ impl Negotiation {
 
     /// Once sending has begun the codec stays, as long as the other side still takes it.
     fn choose(&self, theirs: &PayloadTypes) -> Result<Sending, RtcError> {
+        self.link.audio_red.store(theirs.red.unwrap_or(0), Relaxed);
         let current = self.link.sending().map(|sending| sending.codec);
         let codec = current
             .filter(|codec| theirs.of(*codec).is_some())

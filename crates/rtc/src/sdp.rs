@@ -9,6 +9,8 @@ use eyeline_media::frame::VideoCodec;
 pub(crate) struct PayloadTypes {
     /// Opus, if the description has it.
     pub(crate) opus: Option<u8>,
+    /// Sound with copies (RFC 2198), if the description has it.
+    pub(crate) red: Option<u8>,
     /// Video codecs we know, in the description's order.
     pub(crate) video: Vec<(u8, VideoCodec)>,
     /// Retransmission payload types and the payload type each repairs (RFC 4588 section 8).
@@ -23,6 +25,7 @@ impl PayloadTypes {
         for section in sections.by_ref() {
             if section.starts_with("audio ") && found.opus.is_none() {
                 found.opus = rtpmaps(section).find(|(_, name)| name.eq_ignore_ascii_case("opus/48000/2")).map(|m| m.0);
+                found.red = rtpmaps(section).find(|(_, name)| name.eq_ignore_ascii_case("red/48000/2")).map(|m| m.0);
             } else if section.starts_with("video ") && found.video.is_empty() {
                 found.read_video(section);
             }
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn reads_codecs_and_repair() {
         let types = PayloadTypes::read(OFFER);
-        assert_eq!(types.opus, Some(111));
+        assert_eq!((types.opus, types.red), (Some(111), Some(63)));
         assert_eq!(types.video, [(96, VideoCodec::Vp8), (98, VideoCodec::Vp9)]);
         assert_eq!(types.rtx, [(97, 96), (99, 98)]);
         assert_eq!(types.choose(&[VideoCodec::Vp9, VideoCodec::Vp8]), Some(VideoCodec::Vp9));

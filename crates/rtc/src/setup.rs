@@ -80,6 +80,8 @@ pub(crate) fn media_engine(codecs: &[VideoCodec]) -> Result<MediaEngine, RtcErro
         engine.register_codec(RTCRtpCodecParameters { rtp_codec, payload_type }, kind).map_err(RtcError::setup)
     };
     register(opus(), 111, RtpCodecKind::Audio)?;
+    // Copies of sound beside sound, under Chromium's number; used only when the loss asks for it.
+    register(codec("audio/red", 48_000, 2, "111/111".to_owned()), 63, RtpCodecKind::Audio)?;
     for kind in codecs {
         let payload_type = offered_payload_type(*kind);
         register(video_codec(*kind), payload_type, RtpCodecKind::Video)?;

@@ -24,6 +24,8 @@ pub struct PeerStats {
     pub packets_received: u64,
     /// Share of our video packets the other side missed lately, before repair: 0 to 1.
     pub fraction_lost_by_peer: f32,
+    /// Share of our sound packets the other side missed lately, before repair: 0 to 1.
+    pub sound_lost_by_peer: f32,
     /// Received video packets that were missing and came in time by retransmission.
     pub packets_recovered: u64,
     /// Video packets that never came, or too late.

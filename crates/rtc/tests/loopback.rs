@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use eyeline_media::frame::{EncodedAudio, EncodedVideo, ReceivedAudio, ReceivedVideo, VideoCodec};
+use eyeline_media::frame::{AudioCopies, EncodedAudio, EncodedVideo, ReceivedAudio, ReceivedVideo, VideoCodec};
 use eyeline_rtc::{PathKind, Peer, PeerConfig, PeerEvent, PeerSinks, PeerState, RtcError};
 use tokio::sync::mpsc;
 
@@ -138,6 +138,25 @@ async fn check_video(from: &mut Side, to: &mut Side, codec: VideoCodec, count: u
     }
 }
 
+/// Sound with copies of the two packets before arrives as packets, copies first.
+async fn check_copies(from: &Side, to: &mut Side) {
+    let sound = from.peer.audio();
+    for n in 0..4_u8 {
+        let (data, first_sample) = (Bytes::from(vec![0xfc, n, n, n]), 96_000 + u64::from(n) * 960);
+        sound.send(EncodedAudio { data, captured_at: Instant::now(), first_sample, copies: AudioCopies::LastTwo });
+    }
+    let mut first = None;
+    for (n, redundant) in
+        [(0, false), (0, true), (1, false), (0, true), (1, true), (2, false), (1, true), (2, true), (3, false)]
+    {
+        let packet = within("sound with copies", to.audio.recv()).await.expect("the connection is up");
+        assert_eq!((&packet.data[..], packet.redundant), (&[0xfc, n, n, n][..], redundant));
+        let (sequence, timestamp) = *first.get_or_insert((packet.sequence, packet.rtp_timestamp));
+        assert_eq!(packet.sequence.wrapping_sub(sequence), u16::from(n));
+        assert_eq!(packet.rtp_timestamp.wrapping_sub(timestamp), u32::from(n) * 960);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn media_and_control_flow_both_ways() {
     let both = [VideoCodec::Vp9, VideoCodec::Vp8];
@@ -151,7 +170,12 @@ async fn media_and_control_flow_both_ways() {
         // A gap of 3 packets' time before the last one.
         let position = if n == 4 { 7 } else { u64::from(n) };
         let data = Bytes::from(vec![0xfc, n]);
-        sound.send(EncodedAudio { data, captured_at: Instant::now(), first_sample: position * 960 });
+        sound.send(EncodedAudio {
+            data,
+            captured_at: Instant::now(),
+            first_sample: position * 960,
+            copies: AudioCopies::None,
+        });
     }
     let mut first = None;
     for n in 0..5_u8 {
@@ -162,6 +186,8 @@ async fn media_and_control_flow_both_ways() {
         let position = if n == 4 { 7 } else { u32::from(n) };
         assert_eq!(packet.rtp_timestamp.wrapping_sub(timestamp), position * 960);
     }
+
+    check_copies(&a, &mut b).await;
 
     b.peer.request_keyframe();
     a.wait_for(PeerEvent::KeyframeRequested).await;

@@ -1,6 +1,6 @@
 //! Sound: devices, Opus, jitter buffer, playout.
 //!
-//! Everything inside is mono, 48 kHz, `i16`, in blocks of 10 ms; Opus packets hold 20 ms.
+//! Everything inside is mono, 48 kHz, `i16`, in blocks of 10 ms; Opus packets hold one to six of them.
 //!
 //! ```text
 //! Microphone --block--> AudioSender: CaptureProcessor -> level -> mute -> Opus --EncodedAudio--> network
@@ -22,6 +22,7 @@ mod level;
 mod microphone;
 mod opus;
 mod pace;
+mod plan;
 mod receiver;
 mod resample;
 mod sender;
@@ -39,7 +40,7 @@ pub use devices::{AudioDevice, list_microphones, list_speakers};
 pub use echo::{CaptureProcessor, EchoReference, PassThrough};
 pub use error::AudioError;
 pub use event::AudioEvent;
-pub use jitter::{AudioJitterBuffer, BlockKind, JitterStats};
+pub use jitter::{AudioJitterBuffer, BlockKind, JitterStats, MAX_HOLD as MAX_AUDIO_HOLD};
 pub use microphone::Microphone;
 pub use opus::{OpusApplication, OpusDecoder, OpusEncoder};
 pub use receiver::AudioReceiver;

@@ -1,11 +1,12 @@
-//! Opus, mono, 48 kHz, 20 ms packets (RFC 6716, RFC 7587).
+//! Opus, mono, 48 kHz (RFC 6716, RFC 7587).
 
 use bytes::Bytes;
 
+use super::plan::SoundPlan;
 use super::{AudioError, SAMPLE_RATE_HZ};
 use crate::units::Bitrate;
 
-/// Samples of the packets we send: 20 ms.
+/// Samples of a frame that has a voice flag of its own: 20 ms.
 pub(super) const PACKET_SAMPLES: usize = 960;
 
 /// The longest packet the format knows: 120 ms (RFC 6716 section 3.2).
@@ -24,7 +25,7 @@ pub enum OpusApplication {
     Audio,
 }
 
-/// Encodes 20 ms packets with in-band forward error correction and, if asked for, discontinuous transmission.
+/// Encodes packets of 10, 20, 40 or 60 ms with in-band forward error correction and, if asked for, discontinuous transmission.
 #[derive(Debug)]
 pub struct OpusEncoder {
     encoder: opus::Encoder,
@@ -67,10 +68,25 @@ impl OpusEncoder {
         Ok(self.encoder.set_packet_loss_perc(percent)?)
     }
 
-    /// Encodes 960 samples. A packet of one or two bytes says "silence" and need not be sent (discontinuous transmission).
+    /// Switches in-band forward error correction on or off.
     ///
     /// # Errors
-    /// [`AudioError::Failed`] when libopus refuses, for example because `samples` are not 960.
+    /// [`AudioError::Failed`] when libopus refuses.
+    pub fn set_inband_fec(&mut self, on: bool) -> Result<(), AudioError> {
+        Ok(self.encoder.set_inband_fec(on)?)
+    }
+
+    /// Does as planned for a share of `loss`.
+    pub(super) fn follow(&mut self, plan: SoundPlan, loss: f32) -> Result<(), AudioError> {
+        self.set_bitrate(plan.bitrate)?;
+        self.set_inband_fec(plan.in_band)?;
+        self.set_loss(loss)
+    }
+
+    /// Encodes 480, 960, 1920 or 2880 samples. A packet of one or two bytes says "silence" and need not be sent (discontinuous transmission).
+    ///
+    /// # Errors
+    /// [`AudioError::Failed`] when libopus refuses, for example because there is no packet for so many samples.
     pub fn encode(&mut self, samples: &[i16]) -> Result<Bytes, AudioError> {
         let mut packet = [0; MAX_PACKET_BYTES];
         let len = self.encoder.encode(samples, &mut packet)?;

@@ -8,6 +8,7 @@ use super::level::LevelMeter;
 use super::speaker::PlayoutSource;
 use super::{AudioError, Block};
 use crate::frame::ReceivedAudio;
+use crate::sync::SharedLipSync;
 
 /// The receiving end of one sound stream: the network pushes packets, a [`Speaker`](super::Speaker) pulls blocks.
 ///
@@ -19,6 +20,7 @@ pub struct AudioReceiver(Arc<Shared>);
 struct Shared {
     buffer: Mutex<AudioJitterBuffer>,
     level: LevelMeter,
+    sync: Mutex<SharedLipSync>,
 }
 
 impl std::fmt::Debug for AudioReceiver {
@@ -34,13 +36,18 @@ impl AudioReceiver {
     /// [`AudioError::Failed`] when libopus refuses.
     pub fn new() -> Result<Self, AudioError> {
         let buffer = Mutex::new(AudioJitterBuffer::new()?);
-        Ok(Self(Arc::new(Shared { buffer, level: LevelMeter::default() })))
+        Ok(Self(Arc::new(Shared { buffer, level: LevelMeter::default(), sync: Mutex::default() })))
     }
 
     /// Takes a packet as it came: late, doubled, out of order or broken ones are counted and dropped.
     pub fn push(&self, packet: ReceivedAudio) {
         let at = packet.received_at;
         self.buffer().push(packet, at);
+    }
+
+    /// Keeps step with the picture that `sync` also hears of, from now on.
+    pub fn sync_with(&self, sync: SharedLipSync) {
+        *self.0.sync.lock().unwrap_or_else(PoisonError::into_inner) = sync;
     }
 
     /// Loudness of what is being played: 0 at -60 dBFS, 1 at 0 dBFS.
@@ -66,7 +73,16 @@ impl AudioReceiver {
 
 impl PlayoutSource for AudioReceiver {
     fn pull(&mut self, now: Instant, block: &mut Block) {
-        let (samples, _) = self.buffer().pull(now);
+        let sync = self.0.sync.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut buffer = self.buffer();
+        if let Some(rtp_timestamp) = buffer.playing_rtp() {
+            let held = buffer.stats().held;
+            let mut sync = sync.lock();
+            sync.sound_played(rtp_timestamp, now, held);
+            buffer.set_hold(sync.sound_hold());
+        }
+        let (samples, _) = buffer.pull(now);
+        drop(buffer);
         *block = samples;
         self.0.level.measure(block);
     }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::level::LevelMeter;
-use super::opus::{OpusApplication, OpusEncoder, PACKET_SAMPLES};
+use super::opus::{OpusApplication, OpusEncoder};
+use super::plan::Planner;
 use super::{AudioError, BLOCK_SAMPLES, BLOCK_TIME, Block, CaptureProcessor, EchoReference, SAMPLE_RATE_HZ, SILENCE};
-use crate::frame::EncodedAudio;
+use crate::frame::{AudioCopies, EncodedAudio};
 use crate::units::Bitrate;
 
 /// A pause between blocks longer than this is a gap in the capture (device changed, machine asleep), not jitter.
@@ -16,10 +17,13 @@ const GAP: Duration = Duration::from_millis(100);
 /// Packets up to this size only say "silence" (discontinuous transmission).
 const SILENCE_PACKET_BYTES: usize = 2;
 
+/// Blocks in the longest packet.
+const MAX_BLOCKS: usize = 6;
+
 /// How sound is encoded.
 #[derive(Clone, Copy, Debug)]
 pub struct AudioSenderConfig {
-    /// Target bitrate.
+    /// Bitrate until the first report about the path.
     pub bitrate: Bitrate,
     /// What the encoder is tuned for.
     pub application: OpusApplication,
@@ -54,8 +58,10 @@ struct Stream {
     reference: EchoReference,
     encoder: OpusEncoder,
     sink: Box<dyn FnMut(EncodedAudio) + Send>,
-    /// The first half of a packet and when it was captured.
-    first_half: Option<(Instant, Block)>,
+    planner: Planner,
+    /// Samples of the next packet so far, and when the first was captured.
+    pending: Vec<i16>,
+    began_at: Instant,
     /// Position of the next packet's first sample.
     next_sample: u64,
     /// When the last block began.
@@ -83,12 +89,15 @@ impl AudioSender {
     ) -> Result<Self, AudioError> {
         let mut encoder = OpusEncoder::new(config.application, config.bitrate, config.dtx)?;
         encoder.set_loss(config.expected_loss)?;
+        let planner = Planner::new(config.bitrate, config.expected_loss);
         let stream = Stream {
             processor,
             reference,
             encoder,
             sink: Box::new(sink),
-            first_half: None,
+            planner,
+            pending: Vec::with_capacity(MAX_BLOCKS * BLOCK_SAMPLES),
+            began_at: Instant::now(),
             next_sample: 0,
             last_block_at: None,
             silent: false,
@@ -100,8 +109,8 @@ impl AudioSender {
         })))
     }
 
-    /// Takes the next 10 ms of the microphone; `captured_at` is the moment of their first sample. Every second call makes a
-    /// packet, unless there is only silence to tell.
+    /// Takes the next 10 ms of the microphone; `captured_at` is the moment of their first sample. Every so many
+    /// calls make a packet, unless there is only silence to tell.
     pub fn block(&self, samples: &Block, captured_at: Instant) {
         let mut stream = self.stream();
         stream.note_gap(captured_at);
@@ -123,18 +132,21 @@ impl AudioSender {
         self.0.muted.load(Ordering::Relaxed)
     }
 
-    /// Says what share of our packets (0 to 1) the other side loses.
-    pub fn set_loss(&self, share: f32) {
-        if let Err(error) = self.stream().encoder.set_loss(share) {
-            tracing::warn!(%error, "opus refused the loss share");
+    /// Takes a report about the path, about one a second: share of our packets that the other side misses (0 to 1), round
+    /// trip, and what the path carries for picture, sound and repair together. Length of packets, bitrate and protection
+    /// follow. Returns the bitrate of packets and copies, without headers.
+    pub fn on_network(&self, loss: f32, rtt: Duration, budget: Bitrate) -> Bitrate {
+        let mut stream = self.stream();
+        let before = stream.planner.plan();
+        let plan = stream.planner.report(loss, rtt, budget);
+        let loss = stream.planner.loss();
+        if plan != before {
+            tracing::info!(kbps = plan.bitrate.kbps(), packet_ms = plan.packet_time().as_millis(), copies = ?plan.copies, "sound");
         }
-    }
-
-    /// Changes the target bitrate.
-    pub fn set_bitrate(&self, bitrate: Bitrate) {
-        if let Err(error) = self.stream().encoder.set_bitrate(bitrate) {
-            tracing::warn!(%error, "opus refused the bitrate");
+        if let Err(error) = stream.encoder.follow(plan, loss) {
+            tracing::warn!(%error, "opus refused the plan");
         }
+        plan.total()
     }
 
     /// Loudness of the microphone, muted or not: 0 at -60 dBFS, 1 at 0 dBFS.
@@ -153,36 +165,56 @@ impl Stream {
     fn note_gap(&mut self, at: Instant) {
         let expected = self.last_block_at.replace(at).map(|last| last + BLOCK_TIME);
         let Some(gap) = expected.and_then(|e| at.checked_duration_since(e)).filter(|gap| *gap > GAP) else { return };
-        self.first_half = None;
+        self.pending.clear();
         let samples = u64::try_from(gap.as_micros()).unwrap_or(u64::MAX).saturating_mul(48) / 1_000;
-        let packet = PACKET_SAMPLES as u64;
-        self.next_sample = self.next_sample.saturating_add(samples / packet * packet);
+        let block = BLOCK_SAMPLES as u64;
+        self.next_sample = self.next_sample.saturating_add(samples / block * block);
         tracing::debug!(gap_ms = gap.as_millis(), "capture paused");
     }
 
     fn encode(&mut self, captured_at: Instant, block: Block) {
-        let Some((began_at, first_half)) = self.first_half.take() else {
-            self.first_half = Some((captured_at, block));
+        if self.pending.is_empty() {
+            self.began_at = captured_at;
+        }
+        self.pending.extend_from_slice(&block);
+        let plan = self.planner.plan();
+        if self.pending.len() < plan.blocks * BLOCK_SAMPLES {
             return;
-        };
-        let mut samples = [0; PACKET_SAMPLES];
-        samples[..BLOCK_SAMPLES].copy_from_slice(&first_half);
-        samples[BLOCK_SAMPLES..].copy_from_slice(&block);
+        }
+        // The plan may have become shorter meanwhile: any number of blocks up to six is a packet, or several.
+        let samples = std::mem::take(&mut self.pending);
+        let mut rest = &samples[..];
+        while !rest.is_empty() {
+            let (packet, after) = rest.split_at(packet_samples(rest.len()));
+            let skipped = BLOCK_TIME * u32::try_from((samples.len() - rest.len()) / BLOCK_SAMPLES).unwrap_or(0);
+            self.encode_packet(packet, self.began_at + skipped, plan.copies);
+            rest = after;
+        }
+        self.pending = samples;
+        self.pending.clear();
+    }
+
+    fn encode_packet(&mut self, samples: &[i16], began_at: Instant, copies: AudioCopies) {
         let first_sample = self.next_sample;
-        self.next_sample += PACKET_SAMPLES as u64;
-        let data = match self.encoder.encode(&samples) {
+        self.next_sample += samples.len() as u64;
+        let data = match self.encoder.encode(samples) {
             Ok(data) => data,
             Err(error) => return tracing::warn!(%error, "opus encoder failed"),
         };
         // The first "silence" packet tells the other side that the gap to come is no loss; the rest need not be sent.
         let was_silent = std::mem::replace(&mut self.silent, data.len() <= SILENCE_PACKET_BYTES);
         if !(was_silent && self.silent) {
-            (self.sink)(EncodedAudio { data, captured_at: began_at, first_sample });
+            (self.sink)(EncodedAudio { data, captured_at: began_at, first_sample, copies });
         }
     }
 }
 
-const _: () = assert!(SAMPLE_RATE_HZ == 48_000 && PACKET_SAMPLES == 2 * BLOCK_SAMPLES);
+/// The longest packet Opus makes of at most `samples`.
+fn packet_samples(samples: usize) -> usize {
+    [6, 4, 2, 1].map(|blocks| blocks * BLOCK_SAMPLES).into_iter().find(|&len| len <= samples).unwrap_or(samples)
+}
+
+const _: () = assert!(SAMPLE_RATE_HZ == 48_000 && BLOCK_SAMPLES == 480);
 
 #[cfg(test)]
 mod tests {
@@ -230,6 +262,25 @@ mod tests {
         feed(&sender, &mut at, 2);
         let last = sent.lock().unwrap().last().unwrap().clone();
         assert_eq!(last.first_sample, 960 * 220, "positions went on during silence");
+    }
+
+    #[test]
+    fn packets_become_shorter_and_longer_without_a_gap() {
+        let (sender, sent) = sender();
+        let mut at = Instant::now();
+        let rtt = Duration::from_millis(30);
+        for (kbps, samples) in [(5_000, 480), (40, 2_880), (5_000, 480)] {
+            (0..30).for_each(|_| _ = sender.on_network(0.0, rtt, Bitrate::from_kbps(kbps)));
+            feed(&sender, &mut at, 62);
+            let last = sent.lock().unwrap().last().unwrap().clone();
+            assert_eq!(super::super::opus::packet_samples(&last.data), Some(samples));
+        }
+        let sent = sent.lock().unwrap();
+        for pair in sent.windows(2) {
+            let samples = super::super::opus::packet_samples(&pair[0].data).unwrap() as u64;
+            assert_eq!(pair[1].first_sample - pair[0].first_sample, samples);
+            assert_eq!(pair[1].captured_at - pair[0].captured_at, Duration::from_micros(samples * 1_000 / 48));
+        }
     }
 
     #[test]

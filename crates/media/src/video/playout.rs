@@ -1,8 +1,8 @@
 //! When to show a received picture.
 //!
 //! The sender's timestamps say how far apart pictures were taken, the arrivals say how far apart they came. Their difference
-//! is the transit time but for a constant. Pictures are shown at "taken + a high quantile of the recent transits", so that
-//! most wait a little for the slow ones; on a quiet link the quantile is hardly above the minimum and nothing waits at all.
+//! is the transit time but for a constant. Pictures wait as long as evens out their coming best for the delay it costs: jitter
+//! that most of them have is smoothed; a few late ones (large, or repaired) come late and make nobody wait.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,7 +13,9 @@ use crate::time::VIDEO_CLOCK_HZ;
 const WINDOW: usize = 90;
 /// Transits needed before any picture is made to wait.
 const WARM_UP: usize = 8;
-/// Share of the pictures that shall come in time; the others are shown when they come.
+/// What one percent of late pictures is worth: so much more delay is put up with to avoid it. They are not lost, only late.
+const WORTH_OF_A_PERCENT_US: i64 = 1_000;
+/// Spread that is told: this share of the transits lies below it.
 const QUANTILE_PERCENT: usize = 90;
 /// Jitter up to this is not worth a delay: less than a screen refresh.
 const QUIET_US: i64 = 8_000;
@@ -31,6 +33,9 @@ pub struct PlayoutTimeline {
     last_shown: Option<Instant>,
     delay_us: i64,
     jitter_us: i64,
+    /// Added on purpose, to wait for the sound; and what of that the newest picture waits.
+    hold_us: i64,
+    held_us: i64,
 }
 
 /// What times are counted from.
@@ -64,7 +69,17 @@ impl PlayoutTimeline {
 
     /// Forgets what it knew of the sender's clock and the link.
     pub fn restart(&mut self) {
-        *self = Self { last_shown: self.last_shown, ..Self::default() };
+        *self = Self { last_shown: self.last_shown, hold_us: self.hold_us, ..Self::default() };
+    }
+
+    /// Makes every picture take this much longer, so that it does not come before its sound.
+    pub fn set_hold(&mut self, hold: Duration) {
+        self.hold_us = micros(hold);
+    }
+
+    /// How much of its wait the newest picture owes to the hold.
+    pub fn held(&self) -> Duration {
+        Duration::from_micros(self.held_us.unsigned_abs())
     }
 
     /// How much longer than the fastest transit a picture is made to take.
@@ -98,10 +113,23 @@ impl PlayoutTimeline {
         let fastest = sorted[0];
         let quantile = sorted[(sorted.len() - 1) * QUANTILE_PERCENT / 100];
         self.jitter_us = quantile - fastest;
-        let quiet = sorted.len() < WARM_UP || self.jitter_us <= QUIET_US;
-        self.delay_us = if quiet { 0 } else { self.jitter_us.min(MAX_DELAY_US) };
-        (fastest + self.delay_us - transit).max(0)
+        let best = best_lateness(&sorted);
+        let quiet = sorted.len() < WARM_UP || best <= QUIET_US;
+        self.delay_us = if quiet { 0 } else { best.min(MAX_DELAY_US) };
+        let wait = fastest + self.delay_us + self.hold_us - transit;
+        self.held_us = wait.clamp(0, self.hold_us);
+        wait.max(0)
     }
+}
+
+/// The delay that costs least, itself and the pictures that come later than it taken together.
+fn best_lateness(sorted: &[i64]) -> i64 {
+    let count = i64::try_from(sorted.len()).expect("bounded by the window");
+    let cost = |(rank, transit): (i64, &i64)| {
+        let lateness = transit - sorted[0];
+        (lateness + (count - 1 - rank) * 100 * WORTH_OF_A_PERCENT_US / count, lateness)
+    };
+    (0..count).zip(sorted).map(cost).min().map_or(0, |(_, lateness)| lateness)
 }
 
 fn micros(d: Duration) -> i64 {
@@ -163,6 +191,31 @@ mod tests {
         let waits = run(&mut timeline, Instant::now(), 0, 200, |i| if i % 3 == 0 { 600 } else { 0 });
         assert!(timeline.delay() <= Duration::from_millis(150));
         assert!(waits[198].is_zero(), "a late frame is shown when it comes");
+    }
+
+    #[test]
+    fn late_ones_make_nobody_wait() {
+        // A picture in three is repaired a round trip of 60 ms later; one is a keyframe that takes 150 ms.
+        let mut timeline = PlayoutTimeline::default();
+        run(&mut timeline, Instant::now(), 0, 200, |i| {
+            if i == 150 {
+                150
+            } else if i % 3 == 0 {
+                60
+            } else {
+                0
+            }
+        });
+        assert!(timeline.delay().is_zero(), "{:?}", timeline.delay());
+    }
+
+    #[test]
+    fn a_hold_delays_what_is_in_time_and_late_ones_no_more_than_that() {
+        let mut timeline = PlayoutTimeline::default();
+        timeline.set_hold(Duration::from_millis(50));
+        let waits = run(&mut timeline, Instant::now(), 0, 100, |i| if i == 50 { 30 } else { 0 });
+        assert_eq!((waits[40].as_millis(), waits[50].as_millis()), (50, 20));
+        assert_eq!(timeline.held().as_millis(), 50);
     }
 
     #[test]

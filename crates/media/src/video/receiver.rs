@@ -10,6 +10,7 @@ use super::vpx::{CodecError, VideoDecoder};
 use crate::frame::{FrameTimes, I420Buffer, ReceivedVideo, VideoFrame};
 use crate::observer::MediaObserver;
 use crate::slot::LatestSlot;
+use crate::sync::SharedLipSync;
 use crate::time::RemoteClock;
 
 use super::receiver_stats::Tally;
@@ -37,6 +38,7 @@ struct Shared {
     input: Mutex<Input>,
     changed: Condvar,
     tally: Mutex<Tally>,
+    sync: Mutex<SharedLipSync>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,10 @@ impl Shared {
         self.input.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn sync(&self) -> SharedLipSync {
+        self.sync.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,8 +75,12 @@ impl VideoReceiver {
         observer: Arc<dyn MediaObserver>,
         need_keyframe: impl FnMut() + Send + 'static,
     ) -> Self {
-        let shared =
-            Arc::new(Shared { input: Mutex::default(), changed: Condvar::new(), tally: Mutex::new(Tally::default()) });
+        let shared = Arc::new(Shared {
+            input: Mutex::default(),
+            changed: Condvar::new(),
+            tally: Mutex::default(),
+            sync: Mutex::default(),
+        });
         let mut worker = Worker {
             shared: Arc::clone(&shared),
             display,
@@ -117,6 +127,11 @@ impl VideoReceiver {
         }
     }
 
+    /// Keeps step with the sound that `sync` also hears of, from now on.
+    pub fn sync_with(&self, sync: SharedLipSync) {
+        *self.shared.sync.lock().unwrap_or_else(PoisonError::into_inner) = sync;
+    }
+
     /// Says that the remote camera is off, or on again: while it is off, no freeze is counted.
     pub fn set_paused(&self, paused: bool) {
         self.shared.tally().set_paused(paused);
@@ -142,6 +157,8 @@ impl Drop for VideoReceiver {
 /// A decoded picture and when to show it.
 struct Pending {
     at: Instant,
+    /// Part of its wait that is there for the sound's sake.
+    held: Duration,
     rtp_timestamp: u32,
     frame: VideoFrame,
 }
@@ -230,16 +247,18 @@ impl Worker {
     }
 
     fn schedule(&mut self, received: &ReceivedVideo, picture: I420Buffer, decoded: Instant) {
+        self.timeline.set_hold(self.shared.sync().lock().picture_hold());
         let at = self.timeline.show_at(received.rtp_timestamp, received.received_at);
         self.shared.tally().link(self.timeline.jitter(), self.timeline.delay());
         let times =
             FrameTimes { received: Some(received.received_at), decoded: Some(decoded), ..FrameTimes::default() };
         let frame = VideoFrame { picture: Arc::new(picture), index: self.decoded - 1, times };
-        self.pending.push_back(Pending { at, rtp_timestamp: received.rtp_timestamp, frame });
+        let held = self.timeline.held();
+        self.pending.push_back(Pending { at, held, rtp_timestamp: received.rtp_timestamp, frame });
     }
 
     fn show_next(&mut self) {
-        let Some(Pending { rtp_timestamp, mut frame, .. }) = self.pending.pop_front() else { return };
+        let Some(Pending { held, rtp_timestamp, mut frame, .. }) = self.pending.pop_front() else { return };
         if let Some((captured, error)) = self.clock.captured_at(rtp_timestamp) {
             frame.times.captured = Some(captured);
             frame.times.captured_error = error;
@@ -247,6 +266,7 @@ impl Worker {
         self.display.put(frame.clone());
         let at = Instant::now();
         self.observer.shown(&frame, at);
+        self.shared.sync().lock().picture_shown(rtp_timestamp, at, held);
         self.shared.tally().shown(&frame, at);
     }
 

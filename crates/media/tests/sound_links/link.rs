@@ -66,7 +66,13 @@ impl Link {
             Jitter::None => 0.0,
             Jitter::Even(ms) => ms * self.random.unit(),
             Jitter::Held { every_ms, for_ms } => (for_ms - at_ms % every_ms).max(0.0),
-            Jitter::Detour { ms, from_ms, to_ms } => if (from_ms..to_ms).contains(&at_ms) { ms } else { 0.0 },
+            Jitter::Detour { ms, from_ms, to_ms } => {
+                if (from_ms..to_ms).contains(&at_ms) {
+                    ms
+                } else {
+                    0.0
+                }
+            }
         };
         // Even a quiet machine wakes its threads a little late.
         let wake = 0.7 * self.random.unit();

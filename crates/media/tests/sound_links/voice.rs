@@ -19,7 +19,11 @@ const QUIET_RMS: f32 = 300.0;
 
 /// The recording named by `EYELINE_SPEECH` (wav, mono, 48 kHz), over and over, or something like a voice: syllables with
 /// gliding pitch under two formants, and pauses.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "stays within i16, and within a test's length")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "stays within i16, and within a test's length"
+)]
 pub(crate) fn speech(seconds: usize) -> Vec<i16> {
     let wanted = seconds * 1_000 * MS;
     if let Some(path) = std::env::var_os("EYELINE_SPEECH") {
@@ -37,7 +41,8 @@ pub(crate) fn speech(seconds: usize) -> Vec<i16> {
             let part = step as f64 / steps as f64;
             let hz = pitch + glide * part;
             phase += TAU * hz / 48_000.0;
-            let voice: f64 = (1..=24).map(|n| overtone(f64::from(n), hz, formants) * (f64::from(n) * phase).sin()).sum();
+            let voice: f64 =
+                (1..=24).map(|n| overtone(f64::from(n), hz, formants) * (f64::from(n) * phase).sin()).sum();
             samples.push((voice * (part * TAU / 2.0).sin() * 4_000.0) as i16);
         }
         samples.resize(samples.len() + between(20.0, 120.0) as usize * MS, 0);

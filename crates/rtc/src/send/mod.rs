@@ -58,6 +58,12 @@ impl AudioSender {
     pub fn send(&self, packet: EncodedAudio) {
         self.0.push_audio(packet);
     }
+
+    /// The RTP timestamp (48 kHz) of the newest packet that left and when its first sample was captured; `None` before the
+    /// first.
+    pub fn rtp_time(&self) -> Option<(u32, Instant)> {
+        self.0.lock().audio_time
+    }
 }
 
 /// Where a moment falls on the 90 kHz clock of our video.
@@ -94,6 +100,8 @@ pub(crate) struct SendQueue {
 pub(crate) struct Waiting {
     video: VecDeque<EncodedVideo>,
     audio: VecDeque<EncodedAudio>,
+    /// RTP timestamp of the newest sound and when it was captured.
+    audio_time: Option<(u32, Instant)>,
     /// A frame of the chain was dropped: only a keyframe may follow.
     needs_keyframe: bool,
     keyframe_from_peer: bool,

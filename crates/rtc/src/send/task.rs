@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use bytes::Bytes;
 use eyeline_media::frame::{EncodedAudio, EncodedVideo};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp;
@@ -13,6 +12,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 use super::SendQueue;
 use super::video::VideoOut;
 use crate::link::Sending;
+use crate::red::{RedWriter, opus_samples};
 
 /// The tracks to write to.
 pub(crate) struct Tracks {
@@ -55,6 +55,7 @@ struct Writer<'a> {
     tracks: Tracks,
     video: VideoOut,
     audio_sequence: u16,
+    red: RedWriter,
     /// Where the last sound packet ended: a later start means silence was not sent.
     audio_end: Option<u64>,
 }
@@ -65,6 +66,7 @@ impl<'a> Writer<'a> {
             queue,
             video: VideoOut::new(queue.link.ssrcs, tracks.seed.video_sequence, tracks.seed.picture_id),
             audio_sequence: tracks.seed.audio_sequence,
+            red: RedWriter::default(),
             audio_end: None,
             tracks,
         }
@@ -106,8 +108,14 @@ impl<'a> Writer<'a> {
         self.audio_end = Some(sound.first_sample + u64::from(opus_samples(&sound.data)));
         let timestamp = self.tracks.seed.audio_timestamp.wrapping_add(low_bits(sound.first_sample));
         self.audio_sequence = self.audio_sequence.wrapping_add(1);
-        let header = header(sending.audio, self.audio_sequence, timestamp, self.queue.link.ssrcs.audio, marker);
-        write(&*self.tracks.audio, rtp::Packet { header, payload: sound.data.clone() }).await;
+        self.queue.lock().audio_time = Some((timestamp, sound.captured_at));
+        let copies = self.red.wrap(sound, sending.audio);
+        let (payload_type, payload) = match (self.queue.link.audio_red.load(Relaxed), copies) {
+            (0, _) | (_, None) => (sending.audio, sound.data.clone()),
+            (red, Some(with_copies)) => (red, with_copies),
+        };
+        let header = header(payload_type, self.audio_sequence, timestamp, self.queue.link.ssrcs.audio, marker);
+        write(&*self.tracks.audio, rtp::Packet { header, payload }).await;
     }
 
     /// False if the frame was dropped.
@@ -155,35 +163,4 @@ async fn write(track: &dyn TrackLocal, packet: rtp::Packet) {
 
 fn low_bits(samples: u64) -> u32 {
     u32::try_from(samples & u64::from(u32::MAX)).expect("masked to 32 bits")
-}
-
-/// Samples at 48 kHz in an Opus packet (RFC 6716 section 3.1); 0 if it is empty.
-fn opus_samples(packet: &Bytes) -> u32 {
-    let Some(toc) = packet.first() else { return 0 };
-    let frame = match toc >> 3 {
-        config @ 0..=11 => [480, 960, 1_920, 2_880][usize::from(config % 4)],
-        config @ 12..=15 => [480, 960][usize::from(config % 2)],
-        config => [120, 240, 480, 960][usize::from(config % 4)],
-    };
-    match toc & 0x03 {
-        0 => frame,
-        1 | 2 => frame * 2,
-        _ => frame * u32::from(packet.get(1).copied().unwrap_or(0) & 0x3f),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn opus_durations() {
-        let samples = |bytes: &[u8]| opus_samples(&Bytes::copy_from_slice(bytes));
-        assert_eq!(samples(&[]), 0);
-        assert_eq!(samples(&[0x78]), 960, "hybrid 20 ms");
-        assert_eq!(samples(&[0x08]), 960, "SILK 20 ms");
-        assert_eq!(samples(&[0xfc]), 960, "CELT 20 ms");
-        assert_eq!(samples(&[0xf1]), 960, "CELT 10 ms twice");
-        assert_eq!(samples(&[0xfb, 3]), 2_880, "CELT 20 ms three times");
-    }
 }

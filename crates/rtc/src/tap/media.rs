@@ -19,6 +19,7 @@ use rtc::shared::error::Error;
 
 use crate::link::Link;
 use crate::receive::{Output, VideoPacket, VideoReceiver, descriptor};
+use crate::red::{self, RedBlock};
 
 /// Where received media goes.
 ///
@@ -28,7 +29,7 @@ use crate::receive::{Output, VideoPacket, VideoReceiver, descriptor};
 pub struct PeerSinks {
     /// Gets whole frames in decode order.
     pub video: Box<dyn FnMut(ReceivedVideo) + Send>,
-    /// Gets Opus packets in order of arrival.
+    /// Gets Opus packets in order of arrival, copies of earlier ones (RFC 2198) before the packet they came with.
     pub audio: Box<dyn FnMut(ReceivedAudio) + Send>,
 }
 
@@ -86,16 +87,25 @@ impl MediaTap {
     }
 
     fn read_audio(&mut self, now: Instant, packet: rtp::Packet) {
-        if packet.payload.is_empty() || self.link.receiving().opus != Some(packet.header.payload_type) {
+        let receiving = self.link.receiving();
+        let Some(opus) = receiving.opus else { return };
+        let blocks = if packet.header.payload_type == opus {
+            vec![RedBlock { packets_before: 0, samples_before: 0, data: packet.payload }]
+        } else if receiving.red == Some(packet.header.payload_type) {
+            red::read(&packet.payload, opus).unwrap_or_default()
+        } else {
             return;
-        }
-        let received = ReceivedAudio {
-            data: packet.payload,
-            sequence: packet.header.sequence_number,
-            rtp_timestamp: packet.header.timestamp,
-            received_at: now,
         };
-        (self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner).audio)(received);
+        let sinks = self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for block in blocks.into_iter().filter(|block| !block.data.is_empty()) {
+            (sinks.audio)(ReceivedAudio {
+                data: block.data,
+                sequence: packet.header.sequence_number.wrapping_sub(block.packets_before),
+                rtp_timestamp: packet.header.timestamp.wrapping_sub(block.samples_before),
+                received_at: now,
+                redundant: block.packets_before > 0,
+            });
+        }
     }
 
     fn drain(&mut self, now: Instant) {

@@ -75,6 +75,9 @@ impl WireTap {
         } else if report.ssrc != self.link.ssrcs.audio {
             return;
         }
+        if report.ssrc == self.link.ssrcs.audio {
+            self.link.count(|stats| stats.sound_lost_by_peer = f32::from(report.fraction_lost) / 256.0);
+        }
         let named = self.sent_reports.iter().find(|(ntp, _)| *ntp == report.last_sender_report && *ntp != 0);
         let Some((_, sent)) = named else { return };
         let kept = Duration::from_secs_f64(f64::from(report.delay) / 65_536.0);

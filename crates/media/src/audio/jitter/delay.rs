@@ -5,85 +5,96 @@ use std::collections::VecDeque;
 /// All times here are in samples at 48 kHz.
 const MS: i64 = 48;
 
-/// Packets remembered: 10 s of speech. When full the oldest is forgotten.
-const WINDOW_PACKETS: usize = 500;
+/// Arrivals remembered: more than [`WINDOW`] ever holds of 10 ms packets. When full the oldest is forgotten.
+const WINDOW_ARRIVALS: usize = 1_200;
 
-/// Packets older than this are forgotten, so that a drifting clock is followed through long silences too.
-const WINDOW: i64 = 15_000 * MS;
+/// Arrivals older than this are forgotten, so that a drifting clock is followed through long silences too.
+const WINDOW: i64 = 10_000 * MS;
 
-/// Of every hundred packets this many should come in time.
-const IN_TIME_PERCENT: usize = 98;
+/// What one percent of late packets is worth: so much more delay is put up with to avoid it.
+const WORTH_OF_A_PERCENT: i64 = 40 * MS;
 
-/// Added to the measured lateness: playout asks every 10 ms, not when the packet comes.
-const MARGIN: i64 = 10 * MS;
+/// Added to the measured lateness: clocks are read at different moments.
+const MARGIN: i64 = MS;
 
-const MIN_TARGET: i64 = 20 * MS;
-const START_TARGET: i64 = 40 * MS;
+const START_TARGET: i64 = 30 * MS;
 const MAX_TARGET: i64 = 300 * MS;
 
-/// Share of packets that a copy in the next one could mend from which playout waits for that copy, one packet longer; and
-/// the share from which it no longer does.
-const MEND_FROM: f64 = 0.015;
-const MEND_UNTIL: f64 = 0.004;
-const MEND_WAIT: i64 = 20 * MS;
-/// Weight of one packet in that share: about the last 5 s count.
-const MEND_WEIGHT: f64 = 1.0 / 250.0;
+/// Arrivals before the measurement is trusted to go below [`START_TARGET`].
+const START_ARRIVALS: usize = 40;
 
-/// Packets before the measurement is trusted to go below [`START_TARGET`].
-const START_PACKETS: usize = 50;
+/// When everything within this time came earlier, or later, than nearly everything before it, the path has changed.
+const CHANGED_FOR: i64 = 1_200 * MS;
+const CHANGED_ARRIVALS: usize = 20;
+/// So many percent of what came before may be otherwise: a change of path puts some packets out of order.
+const EXCEPTIONS_PERCENT: usize = 10;
+/// And by at least so much: less is jitter or drift.
+const CHANGED_BY: i64 = 4 * MS;
 
 /// A packet this much earlier or later than the others does not belong to the same time line.
 const STRANGE: i64 = 1_000 * MS;
 
-/// Measures packet arrival. `offset` is arrival minus media time, so a bigger one is a later packet; the smallest seen is
-/// the path without queueing, and the target is counted from there.
+/// Measures arrival. `offset` is arrival minus media time, so a bigger one is a later packet; the smallest seen is the path
+/// without queueing, and the target is counted from there.
 #[derive(Debug)]
 pub(super) struct DelayEstimator {
-    /// Arrival and offset of recent packets.
+    /// Arrival and offset of recent media: of the packet, or of a copy of it that came first.
     window: VecDeque<(i64, i64)>,
     sorted: Vec<i64>,
     base: i64,
-    target: i64,
-    /// Share of packets lost that the next one could mend, recently.
-    mendable: f64,
-    /// Playout waits for copies.
-    mending: bool,
+    needed: i64,
+    /// Added on purpose, to wait for the picture.
+    hold: i64,
 }
 
 impl Default for DelayEstimator {
     fn default() -> Self {
-        Self {
-            window: VecDeque::new(),
-            sorted: Vec::new(),
-            base: 0,
-            target: START_TARGET,
-            mendable: 0.0,
-            mending: false,
-        }
+        Self { window: VecDeque::new(), sorted: Vec::new(), base: 0, needed: START_TARGET, hold: 0 }
     }
 }
 
 impl DelayEstimator {
-    /// Takes in a packet of media time `ts` that came at `arrival`.
+    /// Takes in that media of time `ts` first became available at `arrival`, in a packet of its own or as a copy. So lost
+    /// packets that a later one mends count as late ones, and are waited for where that is worth the delay.
     pub(super) fn observe(&mut self, arrival: i64, ts: i64) {
-        while self.window.front().is_some_and(|(at, _)| arrival - at > WINDOW) || self.window.len() >= WINDOW_PACKETS {
+        while self.window.front().is_some_and(|(at, _)| arrival - at > WINDOW) || self.window.len() >= WINDOW_ARRIVALS {
             self.window.pop_front();
         }
         self.window.push_back((arrival, arrival - ts));
+        self.forget_the_old_path(arrival);
         self.sorted.clear();
         self.sorted.extend(self.window.iter().map(|(_, offset)| *offset));
-        self.base = self.sorted.iter().copied().min().unwrap_or(0);
-        let rank = (self.sorted.len() * IN_TIME_PERCENT / 100).min(self.sorted.len() - 1);
-        let lateness = *self.sorted.select_nth_unstable(rank).1 - self.base;
-        let floor = if self.window.len() < START_PACKETS { START_TARGET } else { MIN_TARGET };
-        let wait = if self.mending { MEND_WAIT } else { 0 };
-        self.target = (lateness + MARGIN + wait).clamp(floor, MAX_TARGET);
+        self.sorted.sort_unstable();
+        self.base = self.sorted[0];
+        let floor = if self.window.len() < START_ARRIVALS { START_TARGET } else { 0 };
+        self.needed = (self.best_lateness() + MARGIN).clamp(floor, MAX_TARGET);
     }
 
-    /// Takes in that a packet was played and whether it could have mended the loss of the one before.
-    pub(super) fn note_played(&mut self, mendable_loss: bool) {
-        self.mendable += (f64::from(u8::from(mendable_loss)) - self.mendable) * MEND_WEIGHT;
-        self.mending = self.mendable > if self.mending { MEND_UNTIL } else { MEND_FROM };
+    /// The delay that costs least, itself and what comes later than it taken together.
+    fn best_lateness(&self) -> i64 {
+        let count = i64::try_from(self.sorted.len()).expect("bounded");
+        let cost = |(rank, offset): (i64, &i64)| {
+            let lateness = offset - self.base;
+            (lateness + (count - 1 - rank) * 100 * WORTH_OF_A_PERCENT / count, lateness)
+        };
+        (0..count).zip(&self.sorted).map(cost).min().map_or(0, |(_, lateness)| lateness)
+    }
+
+    /// After a change of the path, what came over the old one says nothing any more.
+    fn forget_the_old_path(&mut self, now: i64) {
+        let old = self.window.partition_point(|(at, _)| now - at > CHANGED_FOR);
+        if old == 0 || self.window.len() - old < CHANGED_ARRIVALS {
+            return;
+        }
+        let recent = self.window.range(old..).map(|(_, offset)| *offset);
+        let (low, high) = recent.fold((i64::MAX, i64::MIN), |(low, high), offset| (low.min(offset), high.max(offset)));
+        let before = |same: &dyn Fn(i64) -> bool| self.window.range(..old).filter(|(_, offset)| same(*offset)).count();
+        let exceptions = old * EXCEPTIONS_PERCENT / 100;
+        if before(&|offset| offset <= high + CHANGED_BY) <= exceptions
+            || before(&|offset| offset >= low - CHANGED_BY) <= exceptions
+        {
+            self.window.drain(..old);
+        }
     }
 
     /// Whether a packet is so far off that the sender must have started over.
@@ -91,19 +102,24 @@ impl DelayEstimator {
         !self.window.is_empty() && (arrival - ts - self.base).abs() > STRANGE
     }
 
-    /// Delay wanted over the fastest packet.
-    pub(super) fn target(&self) -> i64 {
-        self.target
+    /// Adds `hold` to every delay from now on.
+    pub(super) fn set_hold(&mut self, hold: i64) {
+        self.hold = hold;
     }
 
-    /// Delay over the fastest packet at which a sample of media time `ts` would be played now.
+    /// Part of the target that is there on purpose.
+    pub(super) fn hold(&self) -> i64 {
+        self.hold
+    }
+
+    /// Delay over the fastest packet that media must have when it is needed.
+    pub(super) fn target(&self) -> i64 {
+        self.needed + self.hold
+    }
+
+    /// Delay over the fastest packet of a sample of media time `ts` if it were played now.
     pub(super) fn delay(&self, now: i64, ts: i64) -> i64 {
         now - ts - self.base
-    }
-
-    /// How much later than wanted a sample of media time `ts` would be played now; negative when it is too early.
-    pub(super) fn error(&self, now: i64, ts: i64) -> i64 {
-        self.delay(now, ts) - self.target
     }
 }
 
@@ -120,40 +136,38 @@ mod tests {
     }
 
     #[test]
-    fn target_covers_what_is_measured_within_its_bounds() {
+    fn target_covers_what_is_worth_it() {
         assert_eq!(DelayEstimator::default().target(), START_TARGET);
-        assert_eq!(target_ms(|_| 70), 20, "a constant delay needs no buffer");
-        assert_eq!(target_ms(|i| i * 7 % 50), 59, "49 ms of jitter and the margin");
-        assert_eq!(target_ms(|i| if i % 200 == 0 { 250 } else { 0 }), 20, "rare spikes are not worth a standing delay");
+        assert_eq!(target_ms(|_| 70), 1, "a constant delay needs no buffer");
+        assert_eq!(target_ms(|i| i * 7 % 50), 50, "49 ms of jitter and the margin");
+        assert_eq!(target_ms(|i| if i % 200 == 0 { 250 } else { 0 }), 1, "rare spikes are not worth a standing delay");
+        assert_eq!(target_ms(|i| if i % 50 == 0 { 60 } else { 0 }), 61, "small ones are");
         assert_eq!(target_ms(|i| i % 2 * 900), 300);
-    }
-
-    #[test]
-    fn loss_that_can_be_mended_is_waited_for() {
-        let mut delay = DelayEstimator::default();
-        let mut target_after = |packets: i64, lost_every: i64| {
-            for i in 0..packets {
-                delay.note_played(lost_every > 0 && i % lost_every == 0);
-                delay.observe(i * 960, i * 960);
-            }
-            delay.target() / MS
-        };
-        assert_eq!(target_after(500, 200), 20, "half a percent is concealed");
-        assert_eq!(target_after(500, 20), 30);
-        assert_eq!(target_after(1_000, 0), 20);
     }
 
     #[test]
     fn drift_does_not_look_like_jitter() {
         // 200 ppm: the sender's clock loses 4 us with every 20 ms.
-        let target = target_ms(|_| 0) - {
-            let mut delay = DelayEstimator::default();
-            for i in 0..100_000_i64 {
-                delay.observe(i * 960 + i * 960 / 5_000, i * 960);
+        let mut delay = DelayEstimator::default();
+        for i in 0..100_000_i64 {
+            delay.observe(i * 960 + i * 960 / 5_000, i * 960);
+        }
+        assert!(delay.target() <= 4 * MS, "{}", delay.target());
+    }
+
+    #[test]
+    fn another_path_is_recognised_both_ways() {
+        let mut delay = DelayEstimator::default();
+        let mut feed = |from: i64, to: i64, late_ms: i64| {
+            for i in from..to {
+                delay.observe(i * 960 + (late_ms + i % 3) * MS, i * 960);
             }
             delay.target() / MS
         };
-        assert_eq!(target, 0);
+        assert_eq!(feed(0, 500, 50), 3);
+        assert!(feed(500, 550, 130) > 80, "at first it is lateness");
+        assert_eq!(feed(550, 575, 130), 3, "then it is the path");
+        assert_eq!(feed(575, 650, 50), 3);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::delay::DelayEstimator;
-use crate::audio::opus::packet_samples;
+use crate::audio::opus::{carries_fec, packet_samples};
 use crate::frame::ReceivedAudio;
 
 /// Packets kept: 3 s of 20 ms packets. When full the oldest is dropped: the delay never needs to be that long.
@@ -27,6 +27,8 @@ pub(super) struct Stored {
     /// Length in samples.
     pub(super) samples: i64,
     pub(super) data: Bytes,
+    /// It came as a copy beside another packet.
+    pub(super) redundant: bool,
 }
 
 /// What became of a packet.
@@ -53,6 +55,8 @@ pub(super) struct PacketStore {
     /// Newest sequence number and media time: what wrapped numbers are compared to (RFC 3550 section A.1).
     newest: Option<(i64, i64)>,
     recent: VecDeque<(i64, i64)>,
+    /// Sequence numbers whose media is available, as a packet or inside another one.
+    available: VecDeque<i64>,
     strangers: u32,
     ended_in_silence: bool,
 }
@@ -73,6 +77,9 @@ impl PacketStore {
             return Accepted::Duplicate;
         }
         let mut accepted = Accepted::Stored;
+        if packet.redundant && delay.is_strange(now, ts) {
+            return Accepted::Late;
+        }
         if delay.is_strange(now, ts) {
             self.strangers += 1;
             if self.strangers < STRANGERS {
@@ -82,7 +89,10 @@ impl PacketStore {
             accepted = Accepted::StartedOver;
         }
         self.strangers = 0;
-        delay.observe(now, ts);
+        self.note_available(sequence, now, ts, delay);
+        if carries_fec(&packet.data) {
+            self.note_available(sequence - 1, now, ts - samples, delay);
+        }
         self.remember(sequence, ts);
         if accepted == Accepted::Stored && played_to.is_some_and(|played| ts + samples <= played) {
             return Accepted::Late;
@@ -91,7 +101,7 @@ impl PacketStore {
             self.waiting.pop_first();
             accepted = Accepted::PushedOut;
         }
-        self.waiting.insert(ts, Stored { sequence, samples, data: packet.data });
+        self.waiting.insert(ts, Stored { sequence, samples, data: packet.data, redundant: packet.redundant });
         accepted
     }
 
@@ -145,6 +155,18 @@ impl PacketStore {
         let steps = packet.sequence.wrapping_sub(low_sequence).cast_signed();
         let samples = packet.rtp_timestamp.wrapping_sub(low_ts).cast_signed();
         (sequence + i64::from(steps), ts + i64::from(samples))
+    }
+
+    /// Media counts from when it was first available, once.
+    fn note_available(&mut self, sequence: i64, now: i64, ts: i64, delay: &mut DelayEstimator) {
+        if self.available.contains(&sequence) {
+            return;
+        }
+        if self.available.len() == REMEMBERED {
+            self.available.pop_front();
+        }
+        self.available.push_back(sequence);
+        delay.observe(now, ts);
     }
 
     fn remember(&mut self, sequence: i64, ts: i64) {

@@ -1,5 +1,6 @@
 //! Deciding what is heard next.
 
+use super::packets::Stored;
 use super::stretch::{self, Need};
 use super::{AudioJitterBuffer, BlockKind, MS};
 use crate::audio::opus::{MAX_PACKET_SAMPLES, carries_fec};
@@ -10,22 +11,19 @@ const BLOCK: i64 = 480;
 /// Opus makes up sound in steps of 2.5 ms.
 const CONCEAL_STEP: usize = 120;
 
-/// Delay over the target that makes playout run faster, and under it that makes it run slower.
-const SHORTEN_OVER: f64 = 10.0 * MS as f64;
-const LENGTHEN_UNDER: f64 = -2.0 * MS as f64;
+/// What must be left over when a whole block less is waited, so that it is not waited for again at once.
+const SPARE: i64 = 2 * MS;
 
-/// Beyond this error every packet is stretched, alike or not; below, at most every third.
-const URGENT: f64 = 50.0 * MS as f64;
-const PACKETS_BETWEEN_STRETCHES: u32 = 3;
-
-/// Samples that must be left when playout runs faster.
-const KEEP: i64 = 20 * MS;
+/// Beyond this error sound is stretched wherever it is, alike or not.
+const URGENT: i64 = 80 * MS;
+/// Beyond this one, more often than otherwise.
+const PRESSING: i64 = 20 * MS;
+/// Sound between two stretches, so that they are not heard as a changed voice.
+const BETWEEN_STRETCHES: i64 = 60 * MS;
+const BETWEEN_PRESSING: i64 = 20 * MS;
 
 /// Delay over the target at which whole packets are thrown away, provided enough wait behind them.
 const SKIP_OVER: i64 = 200 * MS;
-
-/// The error is smoothed over about this many blocks, so that the 10 ms grid does not look like an error.
-const SMOOTHING: f64 = 8.0;
 
 /// Where playout is.
 ///
@@ -71,21 +69,36 @@ impl AudioJitterBuffer {
         cursor.next - i64::try_from(self.queue.len()).expect("a few thousand at most")
     }
 
-    /// Keeps the smoothed distance from the target up to date; called once for each block.
-    pub(super) fn track_error(&mut self, now: i64) {
+    /// Takes note of the delay of what is played now; called once for each block.
+    pub(super) fn track_delay(&mut self, now: i64) {
         if let Playout::Playing(cursor) = self.playout {
-            let error = self.delay.error(now, self.playing(cursor)) as f64;
-            self.error += (error - self.error) / SMOOTHING;
+            self.pulls.note(self.delay.delay(now, self.playing(cursor)));
         }
+    }
+
+    /// Samples of the queue that are left when the next packet is needed: delay that helps against nothing.
+    fn left_over(&self) -> i64 {
+        i64::try_from(self.queue.len()).expect("a few thousand at most") % BLOCK
+    }
+
+    /// By how much media has more delay than it must have when it is needed; negative when it has less.
+    fn slack(&self, now: i64, cursor: Cursor) -> i64 {
+        let delay = self.pulls.smallest().unwrap_or_else(|| self.delay.delay(now, self.playing(cursor)));
+        delay - self.left_over() - self.delay.target()
+    }
+
+    /// Whether sound that begins with media time `ts` would begin too soon.
+    fn is_early(&self, now: i64, ts: i64) -> bool {
+        self.delay.delay(now, ts) < self.delay.target() + self.pulls.spread()
     }
 
     /// Adds something to the queue.
     pub(super) fn produce(&mut self, now: i64) {
         match self.playout {
             Playout::Waiting => match self.packets.first() {
-                Some((ts, packet)) if self.delay.error(now, ts) >= 0 => {
+                Some((ts, packet)) if !self.is_early(now, ts) => {
                     let cursor = Cursor { next: ts, sequence: packet.sequence - 1, samples: packet.samples };
-                    self.go_on(cursor, now);
+                    self.go_on(cursor);
                 }
                 _ => self.play(&[0; 480], BlockKind::Silence),
             },
@@ -94,8 +107,8 @@ impl AudioJitterBuffer {
                 match self.packets.first().map(|(ts, _)| ts) {
                     Some(ts) if ts <= cursor.next => self.play_first(cursor, now),
                     // So far behind was nobody who listened: the machine slept. What was missed is not made up for.
-                    Some(ts) if self.delay.error(now, self.playing(cursor)) > SKIP_OVER => {
-                        self.go_on(Cursor { next: ts, ..cursor }, now);
+                    Some(ts) if self.delay.delay(now, self.playing(cursor)) - self.delay.target() > SKIP_OVER => {
+                        self.go_on(Cursor { next: ts, ..cursor });
                     }
                     Some(ts) => self.bridge(cursor, ts - cursor.next),
                     None => self.starve(cursor, 0, 0, self.packets.ended_in_silence()),
@@ -106,16 +119,16 @@ impl AudioJitterBuffer {
                     Some((ts, sequence)) if ts > cursor.next => {
                         self.resume(cursor, (made_up, concealed), (ts, sequence), now);
                     }
-                    Some(_) => self.go_on(cursor, now),
+                    Some(_) => self.go_on(cursor),
                     None => self.starve(cursor, made_up, concealed, silent),
                 }
             }
         }
     }
 
-    fn go_on(&mut self, cursor: Cursor, now: i64) {
+    fn go_on(&mut self, cursor: Cursor) {
         self.playout = Playout::Playing(cursor);
-        self.error = self.delay.error(now, self.playing(cursor)) as f64;
+        self.pulls.start_over();
     }
 
     /// Nothing is there: makes up 10 ms while media time stands still.
@@ -130,16 +143,16 @@ impl AudioJitterBuffer {
         let gap = ts - cursor.next;
         if gap <= (sequence - cursor.sequence - 1) * cursor.samples {
             // What was made up meanwhile stands for what was lost, so the delay stays what it was.
-            return self.go_on(Cursor { next: cursor.next + made_up.min(gap), ..cursor }, now);
+            return self.go_on(Cursor { next: cursor.next + made_up.min(gap), ..cursor });
         }
         // The announcement of the silence was lost or never made: what was made up was no concealment.
         let miscounted = u64::try_from(concealed).unwrap_or(0);
         self.stats.concealed_samples = self.stats.concealed_samples.saturating_sub(miscounted);
         self.stats.silent_samples += miscounted;
-        if self.delay.error(now, ts) < 0 {
+        if self.is_early(now, ts) {
             self.starve(cursor, made_up, 0, true);
         } else {
-            self.go_on(Cursor { next: ts, ..cursor }, now);
+            self.go_on(Cursor { next: ts, ..cursor });
         }
     }
 
@@ -174,54 +187,80 @@ impl AudioJitterBuffer {
     /// Plays the first waiting packet, which begins at or before the cursor.
     fn play_first(&mut self, cursor: Cursor, now: i64) {
         let Some((ts, packet)) = self.packets.take_first() else { return };
-        let missing = packet.sequence - cursor.sequence - 1;
-        self.stats.lost += u64::try_from(missing).unwrap_or(0);
-        self.delay.note_played(missing == 1 && carries_fec(&packet.data));
-        let after = Cursor { next: ts + packet.samples, sequence: packet.sequence, samples: packet.samples };
-        self.playout = Playout::Playing(after);
+        let slack = self.slack(now, cursor);
+        let after = self.pass(cursor, ts, &packet);
         let waiting = self.packets.end().map_or(0, |end| end - after.next);
-        if self.delay.error(now, self.playing(after)) > SKIP_OVER && waiting > self.delay.target() {
+        if slack > SKIP_OVER && waiting > self.delay.target() {
             self.stats.skipped += 1;
-            self.error -= packet.samples as f64;
+            self.pulls.shift(packet.samples);
             return;
         }
-        let mut out = [0; MAX_PACKET_SAMPLES];
-        match self.decoder.decode(&packet.data, &mut out) {
-            Ok(len) => {
-                let played = usize::try_from(cursor.next - ts).unwrap_or(0).min(len);
-                self.stretch_and_push(out[played..len].to_vec(), waiting);
-            }
-            Err(_) => {
-                self.stats.broken += 1;
-                self.make_up(after.next - cursor.next, BlockKind::Concealed);
-            }
-        }
-    }
-
-    fn stretch_and_push(&mut self, mut samples: Vec<i16>, waiting: i64) {
-        self.packets_since_stretch += 1;
-        let urgent = self.error.abs() > URGENT;
-        let need = if urgent { Need::Urgent } else { Need::Gentle };
-        if urgent || self.packets_since_stretch >= PACKETS_BETWEEN_STRETCHES {
-            let left = waiting + i64::try_from(self.queue.len() + samples.len()).unwrap_or(i64::MAX / 2);
-            if self.error > SHORTEN_OVER && left > 2 * KEEP {
-                let removed = stretch::shorten(&mut samples, need);
-                self.note_stretch(removed);
-                self.error -= removed as f64;
-                self.stats.removed_samples += removed as u64;
-            } else if self.error < LENGTHEN_UNDER {
-                let inserted = stretch::lengthen(&mut samples, need);
-                self.note_stretch(inserted);
-                self.error += inserted as f64;
-                self.stats.inserted_samples += inserted as u64;
-            }
-        }
+        let mut samples = Vec::with_capacity(MAX_PACKET_SAMPLES);
+        self.decode(&packet, cursor.next - ts, &mut samples);
+        self.stretch(slack, after, &mut samples);
         self.play(&samples, BlockKind::Decoded);
     }
 
-    fn note_stretch(&mut self, samples: usize) {
-        if samples > 0 {
-            self.packets_since_stretch = 0;
+    /// Moves the cursor behind a packet.
+    fn pass(&mut self, cursor: Cursor, ts: i64, packet: &Stored) -> Cursor {
+        self.stats.lost += u64::try_from(packet.sequence - cursor.sequence - 1).unwrap_or(0);
+        let after = Cursor { next: ts + packet.samples, sequence: packet.sequence, samples: packet.samples };
+        self.playout = Playout::Playing(after);
+        after
+    }
+
+    /// Appends the sound of a packet, without its first `played` samples.
+    fn decode(&mut self, packet: &Stored, played: i64, samples: &mut Vec<i16>) {
+        let mut out = [0; MAX_PACKET_SAMPLES];
+        let len = match self.decoder.decode(&packet.data, &mut out) {
+            Ok(len) => len,
+            Err(_) => {
+                self.stats.broken += 1;
+                self.decoder.conceal(&mut out[..usize::try_from(packet.samples).unwrap_or(0)]).unwrap_or(0)
+            }
+        };
+        self.stats.repaired_samples += if packet.redundant { len as u64 } else { 0 };
+        samples.extend_from_slice(&out[usize::try_from(played).unwrap_or(0).min(len)..len]);
+    }
+
+    /// Brings the delay nearer to its target: `samples`, which end at `cursor`, get shorter or longer. What is left over in
+    /// the queue when a packet is needed can go at any time; beyond that only a whole block makes a difference.
+    fn stretch(&mut self, slack: i64, cursor: Cursor, samples: &mut Vec<i16>) {
+        self.since_stretch += i64::try_from(samples.len()).expect("at most 5760");
+        let (need, pause) = match slack.abs() {
+            over if over > URGENT => (Need::Urgent, 0),
+            over if over > PRESSING => (Need::Pressing, BETWEEN_PRESSING),
+            _ => (Need::Gentle, BETWEEN_STRETCHES),
+        };
+        if self.since_stretch < pause {
+            return;
+        }
+        let room = if slack > BLOCK + SPARE { i64::MAX } else { self.left_over() };
+        if slack < 0 {
+            let inserted = stretch::lengthen(self.queue.history(), samples, need);
+            self.stats.inserted_samples += inserted as u64;
+            self.note_stretch(-i64::try_from(inserted).expect("a few hundred"));
+        } else if room > SPARE {
+            self.take_another(cursor, samples);
+            let removed = stretch::shorten(samples, usize::try_from(room).unwrap_or(usize::MAX), need);
+            self.stats.removed_samples += removed as u64;
+            self.note_stretch(i64::try_from(removed).expect("a few hundred"));
+        }
+    }
+
+    /// A short packet holds less than two periods of a low voice; the next one, if it is there, helps.
+    fn take_another(&mut self, cursor: Cursor, samples: &mut Vec<i16>) {
+        if samples.len() < stretch::ENOUGH && self.packets.first().is_some_and(|(ts, _)| ts == cursor.next) {
+            let Some((ts, packet)) = self.packets.take_first() else { return };
+            self.pass(cursor, ts, &packet);
+            self.decode(&packet, 0, samples);
+        }
+    }
+
+    fn note_stretch(&mut self, removed: i64) {
+        if removed != 0 {
+            self.since_stretch = 0;
+            self.pulls.shift(removed);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::BlockKind;
+use super::stretch::HISTORY;
 use crate::audio::{BLOCK_SAMPLES, Block};
 
 /// Blocks of made-up sound at full loudness before it fades.
@@ -12,10 +13,12 @@ const SILENT_BLOCKS: f32 = 20.0;
 /// Gain regained per sample when real sound comes back: from nothing to all in 5 ms.
 const FADE_IN_STEP: f32 = 1.0 / 240.0;
 
-/// A queue of samples that knows where they came from. It never holds more than one decoded packet and a block.
+/// A queue of samples that knows where they came from. It never holds more than two decoded packets and a block.
 #[derive(Debug)]
 pub(super) struct PlayoutQueue {
     samples: VecDeque<i16>,
+    /// The last samples that came in, played or not; at most twice [`HISTORY`].
+    history: Vec<i16>,
     runs: VecDeque<(BlockKind, usize)>,
     /// Loudness of made-up sound that was reached.
     gain: f32,
@@ -25,7 +28,7 @@ pub(super) struct PlayoutQueue {
 
 impl Default for PlayoutQueue {
     fn default() -> Self {
-        Self { samples: VecDeque::new(), runs: VecDeque::new(), gain: 1.0, made_up: 0 }
+        Self { samples: VecDeque::new(), history: Vec::new(), runs: VecDeque::new(), gain: 1.0, made_up: 0 }
     }
 }
 
@@ -33,6 +36,11 @@ impl PlayoutQueue {
     /// Samples waiting.
     pub(super) fn len(&self) -> usize {
         self.samples.len()
+    }
+
+    /// What came in last: [`HISTORY`] samples, fewer at the beginning.
+    pub(super) fn history(&self) -> &[i16] {
+        &self.history[self.history.len().saturating_sub(HISTORY)..]
     }
 
     /// Adds `samples` of one kind. What is made up for a loss fades out over 200 ms; everything else fades in again.
@@ -46,7 +54,12 @@ impl PlayoutQueue {
         let step = if goal < self.gain { (goal - self.gain) / samples.len() as f32 } else { FADE_IN_STEP };
         for &sample in samples {
             self.gain = (self.gain + step).clamp(goal.min(self.gain), 1.0);
-            self.samples.push_back(scale(sample, self.gain));
+            let sample = scale(sample, self.gain);
+            self.samples.push_back(sample);
+            self.history.push(sample);
+        }
+        if self.history.len() >= 2 * HISTORY {
+            self.history.drain(..self.history.len() - HISTORY);
         }
         match self.runs.back_mut() {
             Some((last, len)) if *last == kind => *len += samples.len(),

@@ -92,7 +92,7 @@ fn run(plan: &Plan, network: Network<'_>) -> Outcome {
             let rtp_timestamp = plan.timestamp.wrapping_add(u32::try_from(i).unwrap().wrapping_mul(960));
             let data =
                 if (plan.silent)(i + 1) { Bytes::from_static(&[0x78]) } else { sound[(i % 100) as usize].clone() };
-            arrivals.push(ReceivedAudio { data, sequence, rtp_timestamp, received_at: at });
+            arrivals.push(ReceivedAudio { data, sequence, rtp_timestamp, received_at: at, redundant: false });
         }
         sequence = sequence.wrapping_add(1);
     }
@@ -141,8 +141,8 @@ fn a_quiet_network_plays_everything_with_little_delay() {
     let outcome = run(&Plan::default(), &mut |_| ms(0));
     let stats = outcome.stats();
     assert_eq!((stats.concealed_samples, stats.fec_samples, stats.late, stats.lost), (0, 0, 0, 0), "{stats:?}");
-    assert!(*outcome.delays_ms.last().unwrap() <= 30, "{:?}", outcome.delays_ms);
-    assert_eq!(stats.target_delay, Duration::from_millis(20));
+    assert!(*outcome.delays_ms.last().unwrap() <= 12, "{:?}", outcome.delays_ms);
+    assert!(stats.target_delay <= Duration::from_millis(2), "{stats:?}");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn loss_is_mended_by_the_next_packet() {
     // Some losses come in pairs, and some packets carry no copy because the one before was quiet.
     assert!(stats.concealed_share() < 0.02, "{stats:?}");
     assert!(stats.fec_samples > stats.lost * 960 * 6 / 10, "{stats:?}");
-    assert!(stats.target_delay >= Duration::from_millis(35), "waiting for the copy takes time: {stats:?}");
+    assert!(stats.target_delay >= Duration::from_millis(25), "waiting for the copy takes time: {stats:?}");
     assert!(outcome.delays_ms.iter().all(|d| *d <= 80), "{:?}", outcome.delays_ms);
 }
 
@@ -178,7 +178,7 @@ fn order_and_doubles_do_not_matter() {
         let i = u32::try_from(i).unwrap();
         let swap = if i % 10 == 3 { 25 } else { 0 };
         let received_at = start + Duration::from_millis(u64::from(i) * 20 + swap);
-        let packet = ReceivedAudio { data, sequence: i as u16, rtp_timestamp: i * 960, received_at };
+        let packet = ReceivedAudio { data, sequence: i as u16, rtp_timestamp: i * 960, received_at, redundant: false };
         arrivals.push(packet.clone());
         if i % 5 == 0 {
             arrivals.push(packet);
@@ -212,13 +212,19 @@ fn unannounced_silence_is_recognised_afterwards() {
         let i = u32::try_from(i).unwrap();
         let media = i + if i >= 50 { 40 } else { 0 };
         let received_at = start + Duration::from_millis(20) * media;
-        arrivals.push(ReceivedAudio { data, sequence: i as u16, rtp_timestamp: media * 960, received_at });
+        arrivals.push(ReceivedAudio {
+            data,
+            sequence: i as u16,
+            rtp_timestamp: media * 960,
+            received_at,
+            redundant: false,
+        });
     }
     let outcome = play(arrivals, start, 270);
     let stats = outcome.stats();
     assert_eq!(stats.lost, 0);
     assert!(stats.silent_samples > 35 * 960, "{stats:?}");
-    let concealed_at_the_end = 270 * 480 - stats.silent_samples - stats.decoded_samples;
+    let concealed_at_the_end = (270_u64 * 480).saturating_sub(stats.silent_samples + stats.decoded_samples);
     assert!(stats.concealed_samples <= concealed_at_the_end + 960, "{stats:?}");
 }
 
@@ -240,7 +246,7 @@ fn clocks_that_drift_do_not_build_up_delay_or_run_dry() {
         assert!(stats.concealed_share() < 0.001, "{drift_ppm}: {stats:?}");
         // The very end has fewer packets than blocks, or more: leave it out.
         let settled = &outcome.delays_ms[10..295];
-        assert!(settled.iter().all(|d| (8..=50).contains(d)), "{drift_ppm}: {settled:?}");
+        assert!(settled.iter().all(|d| (5..=30).contains(d)), "{drift_ppm}: {settled:?}");
         let drifted = 15_000 * 960 / 5_000;
         let corrected = if drift_ppm > 0 { stats.inserted_samples } else { stats.removed_samples };
         // The delay the call begins with is used up first.
@@ -260,7 +266,13 @@ fn a_sender_that_starts_over_is_followed() {
             let again = i >= 100;
             let rtp_timestamp = if again { 3_000_000_000_u32.wrapping_add(i * 960) } else { i * 960 };
             let sequence = if again { 40_000 + i as u16 } else { i as u16 };
-            ReceivedAudio { data, sequence, rtp_timestamp, received_at: start + Duration::from_millis(20) * i }
+            ReceivedAudio {
+                data,
+                sequence,
+                rtp_timestamp,
+                received_at: start + Duration::from_millis(20) * i,
+                redundant: false,
+            }
         })
         .collect();
     let outcome = play(arrivals, start, 400);
@@ -292,7 +304,7 @@ fn who_slept_hears_what_is_said_now() {
             let at = start + Duration::from_millis(i * 20);
             let data = sound[(i % 100) as usize].clone();
             let (sequence, rtp_timestamp) = (i as u16, i as u32 * 960);
-            buffer.push(ReceivedAudio { data, sequence, rtp_timestamp, received_at: at }, at);
+            buffer.push(ReceivedAudio { data, sequence, rtp_timestamp, received_at: at, redundant: false }, at);
             heard.extend([0, 10].map(|ms| buffer.pull(at + Duration::from_millis(ms)).1));
         }
         heard
@@ -314,7 +326,8 @@ fn rubbish_is_counted_and_memory_is_bounded() {
         let sequence = random.below(65_536) as u16;
         let rtp_timestamp = if i % 3 == 0 { random.below(1 << 32) as u32 } else { (i * 7) as u32 };
         let at = start + Duration::from_millis(i / 10);
-        buffer.push(ReceivedAudio { data: data.into(), sequence, rtp_timestamp, received_at: at }, at);
+        buffer
+            .push(ReceivedAudio { data: data.into(), sequence, rtp_timestamp, received_at: at, redundant: false }, at);
         if i % 20 == 0 {
             buffer.pull(at);
         }
@@ -331,13 +344,15 @@ fn what_is_played_is_what_was_said() {
     let mut random = Seeded(6);
     let outcome = run(&Plan { packets: 500, tone: true, ..Plan::default() }, &mut |_| ms(random.below(15)));
     // Silence apart, every block holds the tone: its power at 440 Hz is nearly all the power there is.
-    let mut sounding = 0;
-    for block in outcome.pcm.chunks(480).skip(20) {
+    let (mut sounding, mut impure) = (0, Vec::new());
+    for (i, block) in outcome.pcm.chunks(480).enumerate().skip(20) {
         let power: f64 = block.iter().map(|s| f64::from(*s).powi(2)).sum();
         if power / 480.0 > 1_500.0_f64.powi(2) {
             sounding += 1;
-            assert!(tone_share(block, 440.0) > 0.95);
+            impure.extend((tone_share(block, 440.0) <= 0.95).then_some(i));
         }
     }
+    // Where a pause was cut or repeated together with the tone beside it.
+    assert!(impure.len() <= 3, "{impure:?}");
     assert!((680..=820).contains(&sounding), "{sounding} of 980 blocks, 80 % were tone");
 }
