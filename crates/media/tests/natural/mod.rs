@@ -1,4 +1,5 @@
 //! A made-up person in front of a made-up room: detail of every size, a head that sways and talks, a hand-held camera, grain.
+#![expect(clippy::cast_possible_truncation, reason = "made-up pixels")]
 
 use eyeline_media::frame::I420Buffer;
 

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 
 use vpx_sys as sys;
 
+use super::vp9_header::for_each_size;
 use super::{CodecError, check, decoder_interface};
 use crate::frame::{I420Buffer, MAX_SIDE, VideoCodec};
 
@@ -59,7 +60,7 @@ impl VideoDecoder {
         self.codec
     }
 
-    /// Decodes one frame. `None` when the frame only updates references and shows nothing.
+    /// Decodes one frame, whose size may differ from the one before. `None` when the frame only updates references and shows nothing.
     ///
     /// # Errors
     /// [`CodecError::NoKeyframe`] when the stream cannot start with this frame; [`CodecError::Corrupt`],
@@ -108,7 +109,10 @@ impl VideoDecoder {
             check(status)?;
             return check_size(info.w, info.h);
         }
-        if self.state == State::Started { Ok(()) } else { Err(CodecError::NoKeyframe) }
+        if self.state != State::Started {
+            return Err(CodecError::NoKeyframe);
+        }
+        if self.codec == VideoCodec::Vp9 { for_each_size(data, check_size) } else { Ok(()) }
     }
 
     fn take_picture(&mut self) -> Result<Option<I420Buffer>, CodecError> {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use vpx_sys as sys;
 
-use super::floor::Floor;
+use super::floor::{Floor, Kind};
 use super::image::wrap;
 use super::long_term::{LongTerm, Slot};
 use super::settings::{DROP_BELOW, FINEST, abi, coarsest, configure, controls, speed, target_kbps};
@@ -62,6 +62,8 @@ pub struct VideoEncoder {
     room: (u32, u32),
     /// Capture moment that presentation time zero stands for.
     epoch: Option<Instant>,
+    /// Presentation time of the first picture.
+    first_pts: i64,
     /// Presentation time of the last frame, in [`VIDEO_CLOCK_HZ`] ticks.
     last_pts: i64,
     frame_ticks: c_ulong,
@@ -124,6 +126,7 @@ impl VideoEncoder {
             codec,
             room,
             epoch: None,
+            first_pts: 0,
             last_pts: -1,
             frame_ticks: c_ulong::from(VIDEO_CLOCK_HZ / setup.fps.clamp(1, 240)),
             wanted: Prediction::Nothing,
@@ -289,8 +292,20 @@ impl VideoEncoder {
     /// Settings for this one picture.
     fn prepare(&mut self, recovers: bool) -> Result<(), CodecError> {
         let keyframe = self.wanted == Prediction::Nothing;
+        let kind = match (keyframe, recovers) {
+            (true, _) => Kind::Keyframe,
+            (false, true) => Kind::Recovery,
+            (false, false) => Kind::Ordinary,
+        };
         let finest = match self.codec {
-            VideoCodec::Vp9 => self.floor.next(self.operating(), keyframe, coarsest(self.codec)),
+            VideoCodec::Vp9 => {
+                let finest = self.floor.next(self.operating(), kind, coarsest(self.codec));
+                // libvpx takes a step of size for a change of scene, would code the picture at its coarsest and be slow to
+                // recover from that (measured: 181 bytes instead of 1,882, and half the rate for a second).
+                let expected = c_int::from(self.floor.holds());
+                self.control(sys::vp8e_enc_control_id::VP9E_SET_DISABLE_OVERSHOOT_MAXQ_CBR, expected)?;
+                finest
+            }
             // Its rate control does not need it, and its quantisers mean something else.
             VideoCodec::Vp8 => FINEST,
         };
@@ -325,8 +340,9 @@ impl VideoEncoder {
     /// one is larger.
     fn make_room(&mut self) -> Result<(), CodecError> {
         let picture = I420Buffer::black(self.room.0, self.room.1);
-        self.last_pts = 0;
         self.run(&picture, 0, sys::VPX_EFLAG_FORCE_KF)?;
+        // The next one a picture later, or libvpx takes the stream for one of thousands a second.
+        self.first_pts = i64::try_from(self.frame_ticks).expect("at most a second");
         self.take_packet();
         Ok(())
     }
@@ -351,7 +367,8 @@ impl VideoEncoder {
     fn next_pts(&mut self, captured_at: Instant) -> i64 {
         let since = captured_at.saturating_duration_since(*self.epoch.get_or_insert(captured_at));
         let ticks = since.as_micros() * u128::from(VIDEO_CLOCK_HZ) / 1_000_000;
-        self.last_pts = i64::try_from(ticks).unwrap_or(i64::MAX).max(self.last_pts.saturating_add(1));
+        let pts = i64::try_from(ticks).unwrap_or(i64::MAX).saturating_add(self.first_pts);
+        self.last_pts = pts.max(self.last_pts.saturating_add(1));
         self.last_pts
     }
 

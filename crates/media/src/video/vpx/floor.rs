@@ -18,6 +18,17 @@ const MORE_SLACK: f32 = 3.0;
 /// How far above the usual quantiser a keyframe's lies: it has everything to say at once. Later pictures refine it.
 const KEYFRAME_ABOVE: f32 = 12.0;
 
+/// The same for one that is predicted from a kept picture: what changed since then.
+const RECOVERY_ABOVE: f32 = 4.0;
+
+/// What the next picture is predicted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ordinary,
+    Recovery,
+    Keyframe,
+}
+
 /// The bound.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
@@ -47,16 +58,21 @@ impl Floor {
     }
 
     /// The finest quantiser for the next picture.
-    pub(super) fn next(&mut self, now: Operating, keyframe: bool, coarsest: c_uint) -> c_uint {
+    pub(super) fn next(&mut self, now: Operating, kind: Kind, coarsest: c_uint) -> c_uint {
         self.left = self.left.saturating_sub(1);
         let expected = match self.settled {
             Some((quantizer, Some(from))) => from.expect(quantizer, now),
             Some((quantizer, None)) => quantizer,
             None => now.typical(),
         };
-        if keyframe {
+        let above = match kind {
+            Kind::Keyframe => Some(KEYFRAME_ABOVE),
+            Kind::Recovery => Some(RECOVERY_ABOVE),
+            Kind::Ordinary => None,
+        };
+        if let Some(above) = above {
             self.left = self.left.max(1);
-            return whole(expected + KEYFRAME_ABOVE, coarsest);
+            return whole(expected + above, coarsest);
         }
         let more = match self.left {
             0 => return FINEST,
@@ -87,22 +103,26 @@ mod tests {
     fn a_cut_bounds_three_pictures() {
         let mut floor = Floor::default();
         floor.settled(24);
-        assert_eq!(floor.next(at(3_000, 720), false, 54), FINEST);
+        assert_eq!(floor.next(at(3_000, 720), Kind::Ordinary, 54), FINEST);
         floor.moved(at(3_000, 720));
         floor.moved(at(400, 720));
         for bound in [36, 33, 30] {
-            assert_eq!(floor.next(at(400, 540), false, 54), bound, "both moves count, from where it was settled");
+            assert_eq!(
+                floor.next(at(400, 540), Kind::Ordinary, 54),
+                bound,
+                "both moves count, from where it was settled"
+            );
             assert!(floor.holds());
         }
-        assert_eq!(floor.next(at(400, 540), false, 54), FINEST);
+        assert_eq!(floor.next(at(400, 540), Kind::Ordinary, 54), FINEST);
         assert!(!floor.holds());
     }
 
     #[test]
     fn a_keyframe_is_coarser_than_usual_and_the_coarsest_is_never_passed() {
         let mut floor = Floor::default();
-        assert!((37..=43).contains(&floor.next(at(300, 360), true, 54)));
+        assert!((37..=43).contains(&floor.next(at(300, 360), Kind::Keyframe, 54)));
         floor.settled(50);
-        assert_eq!(floor.next(at(300, 360), true, 54), 54);
+        assert_eq!(floor.next(at(300, 360), Kind::Keyframe, 54), 54);
     }
 }

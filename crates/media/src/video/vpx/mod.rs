@@ -9,6 +9,7 @@ mod floor;
 mod image;
 mod long_term;
 mod settings;
+mod vp9_header;
 
 use std::ffi::CStr;
 

@@ -48,10 +48,9 @@ pub(super) fn configure(
     c.rc_target_bitrate = target_kbps(bitrate);
     c.rc_undershoot_pct = if vp9 { 50 } else { 100 };
     c.rc_overshoot_pct = if vp9 { 50 } else { 15 };
-    // Milliseconds at the target. Half of what browsers use: the quantiser follows a cut twice as fast, at no loss of quality.
-    c.rc_buf_initial_sz = 250;
-    c.rc_buf_optimal_sz = 300;
-    c.rc_buf_sz = 500;
+    // Milliseconds at the target: before the first picture, aimed at, at most. VP9's are half of what browsers use: the quantiser
+    // follows a cut twice as fast, at no loss of quality.
+    (c.rc_buf_initial_sz, c.rc_buf_optimal_sz, c.rc_buf_sz) = if vp9 { (250, 300, 500) } else { (500, 600, 1_000) };
     c.rc_min_quantizer = FINEST;
     c.rc_max_quantizer = coarsest(codec);
     c.rc_dropframe_thresh = DROP_BELOW;
