@@ -22,6 +22,7 @@ impl<E: Estimator> EstimatorSlot<E> {
 
 impl<E: Estimator> BandwidthEstimator for EstimatorSlot<E> {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
+        self.link.note_losses(reports.iter().map(|report| !report.arrived));
         let reports: Vec<PacketFeedback> = reports
             .iter()
             .map(|report| PacketFeedback {

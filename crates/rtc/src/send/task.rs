@@ -11,7 +11,7 @@ use rtc::rtp;
 use webrtc::media_stream::track_local::TrackLocal;
 
 use super::SendQueue;
-use super::video::VideoOut;
+use super::video::{PathState, VideoOut};
 use crate::link::Sending;
 
 /// The tracks to write to.
@@ -84,12 +84,18 @@ impl<'a> Writer<'a> {
         }
         let link = &self.queue.link;
         let Some(sending) = link.sending() else { return };
-        self.video.request(Instant::now(), link.rtt(), &link.take_requested());
+        let requested = link.take_requested();
+        if !requested.is_empty() {
+            self.video.request(Instant::now(), link.rtt(), &requested, &link.losses());
+        }
         let mut chain = true;
         for frame in video {
             chain = (chain || frame.keyframe) && self.queue_video(&frame, sending);
         }
         let target = link.target();
+        if let Some(shares) = self.video.shares(Instant::now()) {
+            link.set_shares(shares);
+        }
         while let Some(packet) = self.video.pop(Instant::now(), sending, target) {
             self.write_video(packet).await;
         }
@@ -103,6 +109,7 @@ impl<'a> Writer<'a> {
         let timestamp = self.tracks.seed.audio_timestamp.wrapping_add(low_bits(sound.first_sample));
         self.audio_sequence = self.audio_sequence.wrapping_add(1);
         let header = header(sending.audio, self.audio_sequence, timestamp, self.queue.link.ssrcs.audio, marker);
+        self.video.note_sound(sound.data.len());
         write(&*self.tracks.audio, rtp::Packet { header, payload: sound.data.clone() }).await;
     }
 
@@ -110,7 +117,8 @@ impl<'a> Writer<'a> {
     fn queue_video(&mut self, frame: &EncodedVideo, sending: Sending) -> bool {
         let link = &self.queue.link;
         let timestamp = self.queue.clock.timestamp(frame.captured_at);
-        if let Err(reason) = self.video.push(frame, timestamp, sending, link.target()) {
+        let path = PathState { target: link.target(), rtt: link.rtt(), losses: link.losses() };
+        if let Err(reason) = self.video.push(frame, timestamp, sending, &path) {
             tracing::debug!(%reason, "frame dropped");
             self.queue.break_chain();
             return false;
