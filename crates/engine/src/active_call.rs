@@ -432,7 +432,7 @@ impl ActiveCall {
         running.session.open_media();
         if let Some(peer) = running.peer.get() {
             media.route.connect(peer);
-            media.video.set_bitrate(video_share(peer.target_bitrate()));
+            media.video.set_bitrate(peer.target_bitrate());
             media.video.set_sending(true);
             media.video.request_keyframe();
         }
@@ -459,7 +459,7 @@ impl ActiveCall {
                 PeerEvent::Path(PathKind::Direct) => running.path = Path::Direct,
                 PeerEvent::Path(PathKind::Relayed) => running.path = Path::Relayed,
                 PeerEvent::KeyframeRequested => media.video.request_keyframe(),
-                PeerEvent::TargetBitrate(target) => media.video.set_bitrate(video_share(target)),
+                PeerEvent::TargetBitrate(target) => media.video.set_bitrate(target),
                 PeerEvent::VideoCodec(codec) => media.video.set_codec(codec),
                 // The session keeps these for itself or passes them as its own notes.
                 PeerEvent::LocalCandidate(_)
@@ -593,11 +593,6 @@ fn state_name(state: &State) -> &'static str {
 /// What the whole connection may send for a ceiling of the picture.
 fn total(video: Bitrate) -> Bitrate {
     Bitrate::from_bps(video.bps() + SOUND_SHARE.bps())
-}
-
-/// What is left of a target for the picture. Sound keeps its share down to the last bit.
-fn video_share(target: Bitrate) -> Bitrate {
-    Bitrate::from_bps(target.bps().saturating_sub(SOUND_SHARE.bps()).max(30_000))
 }
 
 fn end_reason(reason: eyeline_call::EndReason) -> EndReason {

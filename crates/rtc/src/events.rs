@@ -52,8 +52,9 @@ pub enum PeerEvent {
     /// The other side cannot go on without a keyframe, or we dropped a frame it would have needed. Requests in quick
     /// succession are merged.
     KeyframeRequested,
-    /// The rate video may be sent at has changed (what is left for video, sound and repair together). Only the newest
-    /// value is kept.
+    /// The rate the video encoder may make has changed: what is left of the estimate
+    /// ([`PeerStats::estimate`](crate::PeerStats::estimate)) after sound, retransmissions, parity and headers, all as
+    /// measured. Nothing more is to be taken off it. Only the newest value is kept.
     TargetBitrate(Bitrate),
     /// Messages can be sent on the control channel from now on.
     ControlOpen,

@@ -12,6 +12,7 @@ mod control;
 mod error;
 mod estimate;
 mod events;
+mod fec;
 mod handler;
 mod link;
 mod negotiation;
@@ -21,7 +22,10 @@ mod receive;
 mod red;
 mod sdp;
 mod send;
+mod sequence;
 mod setup;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod tap;
 

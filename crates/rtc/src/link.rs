@@ -12,11 +12,23 @@ use tokio::sync::Notify;
 use crate::config::PeerConfig;
 use crate::estimate::{Advice, Probe};
 use crate::events::{Mailbox, PeerEvent};
+use crate::fec::LossModel;
 use crate::sdp::PayloadTypes;
+use crate::send::Shares;
 use crate::stats::PeerStats;
 
 /// Round trip time assumed until one was measured.
 pub(crate) const ASSUMED_RTT: Duration = Duration::from_millis(100);
+
+/// Changes of the encoder's budget by less than this part of it are not worth telling.
+const BUDGET_STEP: u64 = 50;
+
+/// What the encoder may make, and what it was told last.
+#[derive(Debug, Default)]
+struct Budget {
+    shares: Shares,
+    published: Bitrate,
+}
 
 /// What negotiation settled for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +38,8 @@ pub(crate) struct Sending {
     pub(crate) audio: u8,
     /// Payload type of retransmissions of `video`; without one the packets themselves are sent again.
     pub(crate) rtx: Option<u8>,
+    /// Payload type of parity, if the other side takes it.
+    pub(crate) parity: Option<u8>,
 }
 
 /// The numbers of the streams we send (RFC 3550 section 8.1).
@@ -34,6 +48,7 @@ pub(crate) struct Ssrcs {
     pub(crate) video: u32,
     /// Retransmissions of video.
     pub(crate) rtx: u32,
+    pub(crate) parity: u32,
     pub(crate) audio: u32,
 }
 
@@ -60,6 +75,8 @@ pub(crate) struct Link {
     /// Wakes the sending task: packets were asked for again.
     pub(crate) resend_due: Notify,
     requested: Mutex<Vec<u16>>,
+    losses: Mutex<LossModel>,
+    budget: Mutex<Budget>,
     target_bps: AtomicU64,
     pace_bps: AtomicU64,
     probe: Mutex<Option<Probe>>,
@@ -85,6 +102,8 @@ impl Link {
             path_changed: Notify::new(),
             resend_due: Notify::new(),
             requested: Mutex::default(),
+            losses: Mutex::default(),
+            budget: Mutex::default(),
             target_bps: AtomicU64::new(start.bps()),
             pace_bps: AtomicU64::new(start.bps() * 5 / 2),
             probe: Mutex::default(),
@@ -104,6 +123,7 @@ impl Link {
         let mut stats = lock(&self.stats).clone();
         stats.rtt = self.measured_rtt();
         stats.estimate = self.target();
+        stats.video_budget = self.encoder_budget();
         stats.video_codec = self.sending().map(|sending| sending.codec);
         stats
     }
@@ -132,11 +152,35 @@ impl Link {
         lock(&self.probe).take()
     }
 
-    /// Publishes a new estimate if it differs.
+    /// Sets a new estimate, and publishes what the encoder gets of it if that differs.
     pub(crate) fn set_target(&self, target: Bitrate) {
         if self.target_bps.swap(target.bps(), Relaxed) != target.bps() {
-            self.mailbox.post(PeerEvent::TargetBitrate(target));
+            self.publish_budget();
         }
+    }
+
+    /// Sets how the target is divided.
+    pub(crate) fn set_shares(&self, shares: Shares) {
+        lock(&self.budget).shares = shares;
+        self.publish_budget();
+    }
+
+    /// What the video encoder may make.
+    pub(crate) fn encoder_budget(&self) -> Bitrate {
+        lock(&self.budget).shares.encoder(self.target())
+    }
+
+    fn publish_budget(&self) {
+        let rate = {
+            let mut budget = lock(&self.budget);
+            let rate = budget.shares.encoder(self.target());
+            if rate.bps().abs_diff(budget.published.bps()) * BUDGET_STEP < budget.published.bps() {
+                return;
+            }
+            budget.published = rate;
+            rate
+        };
+        self.mailbox.post(PeerEvent::TargetBitrate(rate));
     }
 
     pub(crate) fn measured_rtt(&self) -> Option<Duration> {
@@ -173,12 +217,26 @@ impl Link {
     /// Gives a packet of ours the number of its stream, by its payload type. The stack takes nothing from a track but the
     /// track's own number, so all video leaves [`send`](crate::send) under that.
     pub(crate) fn own_ssrc(&self, header: &mut rtc::rtp::Header) {
-        if header.ssrc == self.ssrcs.video
-            && let Some(sending) = self.sending()
-            && sending.rtx == Some(header.payload_type)
-        {
-            header.ssrc = self.ssrcs.rtx;
+        if header.ssrc != self.ssrcs.video {
+            return;
         }
+        let Some(sending) = self.sending() else { return };
+        if sending.rtx == Some(header.payload_type) {
+            header.ssrc = self.ssrcs.rtx;
+        } else if sending.parity == Some(header.payload_type) {
+            header.ssrc = self.ssrcs.parity;
+        }
+    }
+
+    /// Feedback says of packets, in the order they were sent, whether they were lost.
+    pub(crate) fn note_losses(&self, lost: impl Iterator<Item = bool>) {
+        let mut losses = lock(&self.losses);
+        lost.for_each(|lost| losses.add(lost));
+    }
+
+    /// How the path loses what we send.
+    pub(crate) fn losses(&self) -> LossModel {
+        lock(&self.losses).clone()
     }
 
     /// The other side asked for video packets again.

@@ -164,7 +164,7 @@ impl Negotiation {
             .ok_or(RtcError::NoCommonCodec("video"))?;
         let video = theirs.of(codec).ok_or(RtcError::NoCommonCodec("video"))?;
         let audio = theirs.opus.ok_or(RtcError::NoCommonCodec("audio"))?;
-        Ok(Sending { codec, video, audio, rtx: theirs.repair_of(video) })
+        Ok(Sending { codec, video, audio, rtx: theirs.repair_of(video), parity: theirs.parity })
     }
 
     async fn add_tracks(&mut self) -> Result<(), RtcError> {

@@ -53,8 +53,8 @@ impl Peer {
     /// [`RtcError::Setup`] if no socket can be bound or a server's credentials are missing.
     pub async fn new(config: PeerConfig, sinks: PeerSinks) -> Result<(Self, PeerEvents), RtcError> {
         let mailbox = Arc::new(Mailbox::default());
-        let [video, rtx, audio, timestamp] = random::<4>()?;
-        let link = Arc::new(Link::new(&config, mailbox.clone(), Ssrcs { video, rtx, audio }));
+        let [video, rtx, parity, audio, timestamp] = random::<5>()?;
+        let link = Arc::new(Link::new(&config, mailbox.clone(), Ssrcs { video, rtx, parity, audio }));
         let control = Arc::new(Control::new(mailbox.clone()));
         let connection = build(&config, &link, &control, sinks).await?;
         let clock = VideoClock { epoch: Instant::now(), base: timestamp };
@@ -150,9 +150,9 @@ impl Peer {
         self.0.link.set_target(Bitrate::from_bps(self.0.link.limits.clamp(target.bps())));
     }
 
-    /// What the estimator believes may be sent now.
+    /// What the video encoder may make now: see [`PeerEvent::TargetBitrate`].
     pub fn target_bitrate(&self) -> Bitrate {
-        self.0.link.target()
+        self.0.link.encoder_budget()
     }
 
     /// The round trip time; `None` before the first report, about a second after the start.

@@ -4,6 +4,9 @@
 
 use eyeline_media::frame::VideoCodec;
 
+/// Encoding name of our parity packets. No browser knows it, so none takes them.
+pub(crate) const PARITY: &str = "x-eyeline-parity";
+
 /// Payload types of a description's first audio and first video section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PayloadTypes {
@@ -15,6 +18,8 @@ pub(crate) struct PayloadTypes {
     pub(crate) video: Vec<(u8, VideoCodec)>,
     /// Retransmission payload types and the payload type each repairs (RFC 4588 section 8).
     pub(crate) rtx: Vec<(u8, u8)>,
+    /// Our own parity packets ([`fec`](crate::fec)).
+    pub(crate) parity: Option<u8>,
 }
 
 impl PayloadTypes {
@@ -37,7 +42,9 @@ impl PayloadTypes {
         for (payload_type, name) in rtpmaps(section) {
             let name = name.split('/').next().unwrap_or_default();
             let fmtp = fmtp(section, payload_type).unwrap_or_default();
-            if name.eq_ignore_ascii_case("VP8") {
+            if name.eq_ignore_ascii_case(PARITY) {
+                self.parity = Some(payload_type);
+            } else if name.eq_ignore_ascii_case("VP8") {
                 self.video.push((payload_type, VideoCodec::Vp8));
             } else if name.eq_ignore_ascii_case("VP9") && parameter(fmtp, "profile-id").is_none_or(|id| id == "0") {
                 self.video.push((payload_type, VideoCodec::Vp9));
@@ -103,7 +110,7 @@ mod tests {
 
     const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
         m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\n\
-        m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99 100\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99 100 120\r\na=rtpmap:120 x-eyeline-parity/90000\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n\
         a=fmtp:97 apt=96\r\na=rtpmap:100 VP9/90000\r\na=fmtp:100 profile-id=2\r\na=rtpmap:98 VP9/90000\r\n\
         a=fmtp:98 profile-id=0\r\na=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=98;rtx-time=3000\r\n";
 
@@ -113,6 +120,7 @@ mod tests {
         assert_eq!((types.opus, types.red), (Some(111), Some(63)));
         assert_eq!(types.video, [(96, VideoCodec::Vp8), (98, VideoCodec::Vp9)]);
         assert_eq!(types.rtx, [(97, 96), (99, 98)]);
+        assert_eq!(types.parity, Some(120));
         assert_eq!(types.choose(&[VideoCodec::Vp9, VideoCodec::Vp8]), Some(VideoCodec::Vp9));
         assert_eq!(types.codec(96), Some(VideoCodec::Vp8));
         assert_eq!(types.repaired_by(99), Some(98));

@@ -25,6 +25,7 @@ use crate::config::PeerConfig;
 use crate::error::RtcError;
 use crate::estimate::{FeedbackTap, PathEstimator};
 use crate::link::Link;
+use crate::sdp::PARITY;
 use crate::tap::{MEDIA_SLOT, MediaTap, PeerSinks, WIRE_SLOT, WireTap, WithRepair};
 
 /// Packets a late retransmission may be behind and still be accepted; the default of 64 loses repairs at a few Mbit/s.
@@ -47,6 +48,9 @@ const FAILED_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_millis(400);
 /// Time between reports of arrivals to the sender's estimator.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Payload type we offer parity under: none of those browsers use.
+const PARITY_PAYLOAD_TYPE: u8 = 120;
 
 const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;usedtx=1";
 
@@ -88,6 +92,8 @@ pub(crate) fn media_engine(codecs: &[VideoCodec]) -> Result<MediaEngine, RtcErro
         let rtx = codec(MIME_TYPE_RTX, 90_000, 0, format!("apt={payload_type}"));
         register(rtx, payload_type + 1, RtpCodecKind::Video)?;
     }
+    let parity = codec(&format!("video/{PARITY}"), 90_000, 0, String::new());
+    register(parity, PARITY_PAYLOAD_TYPE, RtpCodecKind::Video)?;
     for (typ, parameter) in [("nack", ""), ("nack", "pli"), ("ccm", "fir")] {
         let feedback = RTCPFeedback { typ: typ.to_owned(), parameter: parameter.to_owned() };
         engine.register_feedback(feedback, RtpCodecKind::Video);

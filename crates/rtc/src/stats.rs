@@ -18,6 +18,8 @@ pub struct PeerStats {
     pub packets_sent: u64,
     /// RTP packets of those that were retransmissions.
     pub packets_resent: u64,
+    /// RTP packets of those that were parity: forward error correction of video.
+    pub parity_sent: u64,
     /// RTP bytes received: headers and payload of video, sound and retransmissions.
     pub bytes_received: u64,
     /// RTP packets received, retransmissions included.
@@ -28,6 +30,8 @@ pub struct PeerStats {
     pub sound_lost_by_peer: f32,
     /// Received video packets that were missing and came in time by retransmission.
     pub packets_recovered: u64,
+    /// Received video packets that were missing and were restored from parity, without asking for them.
+    pub packets_restored: u64,
     /// Video packets that never came, or too late.
     pub packets_lost: u64,
     /// Interarrival jitter of received video (RFC 3550 section 6.4.1).
@@ -46,8 +50,10 @@ pub struct PeerStats {
     pub frames_received: u64,
     /// Frames that were not sent because the path could not take them in time.
     pub frames_dropped: u64,
-    /// What the estimator believes may be sent.
+    /// What the estimator believes may be sent: video, sound, repair and headers together.
     pub estimate: Bitrate,
+    /// What of it the video encoder may make.
+    pub video_budget: Bitrate,
     /// The kind of path in use.
     pub path: Option<PathKind>,
     /// The codec we send.

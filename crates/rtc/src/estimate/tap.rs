@@ -14,7 +14,7 @@ use rtc::shared::error::Error;
 use rtc::shared::marshal::{MarshalSize, Unmarshal};
 
 use super::history::{SentPackets, Status};
-use super::{Estimator, TIMER};
+use super::{Estimator, Fate, TIMER};
 use crate::link::Link;
 
 /// Name of the header extension that numbers packets.
@@ -65,6 +65,11 @@ impl<E: Estimator> FeedbackTap<E> {
             })
             .collect();
         let reports = self.sent.on_feedback(&statuses);
+        self.link.note_losses(reports.iter().filter_map(|report| match report.fate {
+            Fate::Arrived(_) => Some(false),
+            Fate::Lost => Some(true),
+            Fate::Late(_) | Fate::Unknown => None,
+        }));
         self.estimator.on_reports(now, &reports, self.sent.flight());
         self.publish();
     }

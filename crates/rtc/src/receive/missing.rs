@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Packets of a gap get this long to arrive merely out of order before they are asked for.
-const REORDER_GRACE: Duration = Duration::from_millis(5);
+pub(crate) const REORDER_GRACE: Duration = Duration::from_millis(5);
 /// A packet is asked for this often, then not again.
-const MAX_REQUESTS: u8 = 10;
+const MAX_REQUESTS: u8 = 20;
 /// Shortest time between two requests for the same packet.
 const MIN_REPEAT: Duration = Duration::from_millis(20);
-/// Added to the round trip time before asking again: the other side's own delay.
+/// Added to the round trip time when a resent packet is awaited: the other side's own delay.
 const REPEAT_MARGIN: Duration = Duration::from_millis(10);
 /// More missing packets than this are not worth asking for; a keyframe is cheaper.
 pub(crate) const MAX_MISSING: usize = 512;
@@ -19,6 +19,8 @@ struct Missing {
     since: Instant,
     ask_at: Instant,
     requests: u8,
+    /// Parity will restore it once others have come.
+    deferred: bool,
 }
 
 /// Missing packets by extended sequence number.
@@ -26,16 +28,26 @@ struct Missing {
 pub(crate) struct MissingPackets(BTreeMap<i64, Missing>);
 
 impl MissingPackets {
-    /// Notes `sequences` as missing from `now` on; false if that makes too many.
-    pub(crate) fn add(&mut self, sequences: std::ops::Range<i64>, now: Instant) -> bool {
+    /// Notes `sequences` as missing from `now` on and to be asked for after `grace`; false if that makes too many.
+    pub(crate) fn add(&mut self, sequences: std::ops::Range<i64>, now: Instant, grace: Duration) -> bool {
         let count = usize::try_from(sequences.end.saturating_sub(sequences.start)).unwrap_or(0);
         if self.0.len() + count > MAX_MISSING {
             return false;
         }
         for sequence in sequences {
-            self.0.insert(sequence, Missing { since: now, ask_at: now + REORDER_GRACE, requests: 0 });
+            self.0.insert(sequence, Missing { since: now, ask_at: now + grace, requests: 0, deferred: false });
         }
         true
+    }
+
+    /// Nothing else will bring the packets before `end`: those not asked for yet are at `at`, if that is sooner, but no more
+    /// than `count` of them; the others after a round trip.
+    pub(crate) fn hasten(&mut self, end: i64, at: Instant, count: usize, rtt: Duration) {
+        let waiting = self.0.range_mut(..end).filter(|(_, missing)| missing.requests == 0 && !missing.deferred);
+        for (n, (_, missing)) in waiting.enumerate() {
+            missing.deferred = n >= count;
+            missing.ask_at = if missing.deferred { at + rtt + REPEAT_MARGIN } else { missing.ask_at.min(at) };
+        }
     }
 
     /// A packet came; true if it had been asked for.
@@ -66,12 +78,17 @@ impl MissingPackets {
         self.0.first_key_value().map(|(_, missing)| missing.since)
     }
 
-    /// The packets to ask for now, each counted as asked.
-    pub(crate) fn take_due(&mut self, now: Instant, rtt: Duration) -> Vec<i64> {
-        let repeat = (rtt + REPEAT_MARGIN).max(MIN_REPEAT);
+    /// The packets to ask for now, each counted as asked. What would come later than `patience` after it was missed is not
+    /// asked for. Each is asked for twice in a round trip, since requests get lost too; the sender answers one of them.
+    pub(crate) fn take_due(&mut self, now: Instant, rtt: Duration, patience: Duration) -> Vec<i64> {
+        let repeat = ((rtt + REPEAT_MARGIN) / 2).max(MIN_REPEAT);
         let mut due = Vec::new();
         for (sequence, missing) in &mut self.0 {
             if missing.requests < MAX_REQUESTS && missing.ask_at <= now {
+                if missing.since + patience < now + rtt {
+                    missing.requests = MAX_REQUESTS;
+                    continue;
+                }
                 missing.requests += 1;
                 missing.ask_at = now + repeat;
                 due.push(*sequence);
@@ -90,26 +107,37 @@ impl MissingPackets {
 mod tests {
     use super::*;
 
+    const RTT: Duration = Duration::from_millis(100);
+    const PATIENCE: Duration = Duration::from_millis(400);
+
     #[test]
-    fn asks_by_round_trip_and_gives_up() {
+    fn asks_twice_a_round_trip_while_it_can_help() {
         let start = Instant::now();
-        let rtt = Duration::from_millis(100);
         let mut missing = MissingPackets::default();
-        assert!(missing.add(3..5, start));
-        assert!(missing.take_due(start, rtt).is_empty());
-        assert_eq!(missing.take_due(start + REORDER_GRACE, rtt), [3, 4]);
-        assert!(missing.take_due(start + Duration::from_millis(100), rtt).is_empty());
+        assert!(missing.add(3..5, start, REORDER_GRACE));
+        assert!(missing.take_due(start, RTT, PATIENCE).is_empty());
+        assert_eq!(missing.take_due(start + REORDER_GRACE, RTT, PATIENCE), [3, 4]);
+        assert!(missing.take_due(start + RTT / 2, RTT, PATIENCE).is_empty());
         assert!(missing.arrived(3));
         assert!(!missing.arrived(3));
-        let mut now = start;
-        let mut asked = 1;
+        let mut asked = Vec::new();
         while let Some(at) = missing.next_due() {
-            assert!(at > now);
-            now = at;
-            asked += missing.take_due(now, rtt).len();
+            asked.extend(missing.take_due(at, RTT, PATIENCE).iter().map(|_| (at - start).as_millis()));
         }
-        assert_eq!(asked, usize::from(MAX_REQUESTS));
+        assert_eq!(asked, [60, 115, 170, 225, 280], "an answer to a later one would come too late");
         assert_eq!(missing.first_since(), Some(start));
-        assert!(!missing.add(10..10 + 600, now));
+        assert!(!missing.add(10..10 + 600, start, REORDER_GRACE));
+    }
+
+    #[test]
+    fn asks_for_as_many_as_parity_does_not_restore() {
+        let start = Instant::now();
+        let mut missing = MissingPackets::default();
+        assert!(missing.add(0..4, start, RTT));
+        missing.hasten(3, start, 2, RTT);
+        missing.hasten(3, start, usize::MAX, RTT);
+        assert_eq!(missing.take_due(start, RTT, PATIENCE), [0, 1]);
+        assert_eq!(missing.take_due(start + RTT, RTT, PATIENCE), [0, 1, 3]);
+        assert_eq!(missing.take_due(start + RTT + REPEAT_MARGIN, RTT, PATIENCE), [2]);
     }
 }

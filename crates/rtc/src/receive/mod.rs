@@ -5,6 +5,8 @@
 pub(crate) mod descriptor;
 mod missing;
 mod packets;
+mod stream;
 mod video;
 
-pub(crate) use video::{Output, VideoPacket, VideoReceiver};
+pub(crate) use stream::{Arrived, VideoStream};
+pub(crate) use video::Output;

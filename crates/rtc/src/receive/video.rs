@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use eyeline_media::frame::{ReceivedVideo, VideoCodec};
 
 use super::descriptor::Piece;
-use super::missing::MissingPackets;
+use super::missing::{MissingPackets, REORDER_GRACE};
 use super::packets::{Held, PacketBuffer, Scan};
+use crate::sequence::{extend, wire};
 
-/// Bounds of how long a missing packet may hold up the picture: three round trips within them.
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(600));
+/// How long a missing packet may hold up the picture: four round trips and this, within bounds. Asking once more costs one
+/// round trip; a keyframe costs one too, and then takes the place of many pictures.
+const PATIENCE_MARGIN: Duration = Duration::from_millis(100);
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(1_000));
 /// How long a stream may begin without a keyframe before one is asked for: its packets may be out of order.
 const FIRST_REQUEST_AFTER: Duration = Duration::from_millis(100);
 /// Shortest time between two keyframe requests.
@@ -66,6 +69,10 @@ pub(crate) struct VideoReceiver {
     chain: Chain,
     /// Highest extended sequence number so far.
     highest: Option<i64>,
+    /// RTP timestamp of the newest packet.
+    newest_timestamp: u32,
+    /// How long a gap may close by itself before it is asked about.
+    grace: Duration,
     last_arrival: Instant,
     packets: PacketBuffer,
     missing: MissingPackets,
@@ -79,6 +86,8 @@ impl VideoReceiver {
         Self {
             chain: Chain::AwaitingKeyframe { request_at: now + FIRST_REQUEST_AFTER },
             highest: None,
+            newest_timestamp: 0,
+            grace: REORDER_GRACE,
             last_arrival: now,
             packets: PacketBuffer::default(),
             missing: MissingPackets::default(),
@@ -100,7 +109,12 @@ impl VideoReceiver {
             self.highest = Some(sequence);
         } else if sequence > highest {
             self.highest = Some(sequence);
-            if !self.missing.add(highest + 1..sequence, now) {
+            if packet.timestamp != self.newest_timestamp {
+                // What belongs to the frames before this one, parity too, was sent before it.
+                self.missing.hasten(sequence, now + REORDER_GRACE, usize::MAX, Duration::ZERO);
+                self.newest_timestamp = packet.timestamp;
+            }
+            if !self.missing.add(highest + 1..sequence, now, self.grace) {
                 self.give_up(now);
             }
         } else if matches!(self.chain, Chain::Following { next, .. } if sequence < next) {
@@ -116,6 +130,40 @@ impl VideoReceiver {
         if self.packets.insert(sequence, Held { timestamp, marker, arrived: now, piece }) {
             self.last_arrival = now;
             self.deliver(now);
+        }
+    }
+
+    /// From now on gaps are asked about after `grace`: parity may close them before.
+    pub(crate) fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace.max(REORDER_GRACE);
+    }
+
+    /// The extended number of `sequence`, which is near the newest packet; `None` if it is not, or before the first packet.
+    pub(crate) fn extend(&self, sequence: u16) -> Option<i64> {
+        let highest = self.highest?;
+        Some(extend(highest, sequence)).filter(|extended| (extended - highest).abs() <= MAX_JUMP)
+    }
+
+    /// All packets before `end` were sent, so what did not come of them is missing.
+    pub(crate) fn on_sent_before(&mut self, now: Instant, end: i64) {
+        if let Some(highest) = self.highest.filter(|highest| (highest + 1..highest + MAX_JUMP).contains(&(end - 1))) {
+            self.highest = Some(end - 1);
+            if !self.missing.add(highest + 1..end, now, self.grace) {
+                self.give_up(now);
+            }
+        }
+    }
+
+    /// No more parity for the packets before `end` will come; with `deficit` of the missing ones it could restore the rest.
+    pub(crate) fn on_parity_over(&mut self, now: Instant, rtt: Duration, end: i64, deficit: usize) {
+        self.missing.hasten(end, now, deficit, rtt);
+    }
+
+    /// Where the first packet that is not delivered yet stands; `None` while a keyframe is awaited.
+    pub(crate) fn next(&self) -> Option<i64> {
+        match self.chain {
+            Chain::Following { next, .. } => Some(next),
+            Chain::AwaitingKeyframe { .. } => None,
         }
     }
 
@@ -137,7 +185,7 @@ impl VideoReceiver {
                 }
             }
         }
-        let due = self.missing.take_due(now, rtt);
+        let due = self.missing.take_due(now, rtt, patience(rtt));
         if !due.is_empty() {
             self.outputs.push_back(Output::Nack(due.into_iter().map(wire).collect()));
         }
@@ -240,17 +288,7 @@ impl VideoReceiver {
 }
 
 fn patience(rtt: Duration) -> Duration {
-    (rtt * 3).clamp(PATIENCE.0, PATIENCE.1)
-}
-
-/// The extended sequence number nearest to `near` that ends in `sequence` (RFC 3550 appendix A.1).
-fn extend(near: i64, sequence: u16) -> i64 {
-    near + i64::from(sequence.wrapping_sub(wire(near)).cast_signed())
-}
-
-/// The 16 bits that travel.
-fn wire(sequence: i64) -> u16 {
-    u16::try_from(sequence.rem_euclid(1 << 16)).expect("remainder of 2^16")
+    (rtt * 4 + PATIENCE_MARGIN).clamp(PATIENCE.0, PATIENCE.1)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Encoder and sound threads hand frames to bounded queues and never wait; one task per connection cuts, paces and writes
 //! them. Sound passes everything.
 
+mod budget;
 mod pacer;
 mod packetize;
 mod resend;
@@ -21,9 +22,12 @@ use tokio::sync::Notify;
 use crate::events::PeerEvent;
 use crate::link::Link;
 
+pub(crate) use budget::Shares;
 #[cfg(test)]
 pub(crate) use pacer::Pacer;
 pub(crate) use task::{Seed, Tracks, run};
+#[cfg(test)]
+pub(crate) use video::{PathState, VideoOut};
 
 /// Encoded frames that wait for the sending task, normally none. When full, the frame is dropped and a keyframe is asked for.
 const VIDEO_QUEUE: usize = 4;
@@ -189,7 +193,7 @@ mod tests {
     use crate::link::{Sending, Ssrcs};
 
     fn queue() -> SendQueue {
-        let link = Link::new(&PeerConfig::default(), Arc::default(), Ssrcs { video: 1, rtx: 2, audio: 3 });
+        let link = Link::new(&PeerConfig::default(), Arc::default(), Ssrcs { video: 1, rtx: 2, parity: 4, audio: 3 });
         SendQueue::new(Arc::new(link), VideoClock { epoch: Instant::now(), base: 0 })
     }
 
@@ -202,7 +206,7 @@ mod tests {
     fn nothing_but_a_keyframe_follows_a_refused_frame() {
         let queue = queue();
         assert!(!queue.push_video(frame(true)), "nothing negotiated");
-        queue.link.set_sending(Sending { codec: VideoCodec::Vp8, video: 96, audio: 111, rtx: None });
+        queue.link.set_sending(Sending { codec: VideoCodec::Vp8, video: 96, audio: 111, rtx: None, parity: None });
         assert!(!queue.push_video(frame(true)), "not connected");
         queue.link.open.store(true, Relaxed);
         assert!(!queue.push_video(frame(false)));

@@ -48,7 +48,7 @@ impl SentPackets {
     /// The size of the payload of `sequence` if it should be sent again because the other side asks for it: not if a copy
     /// left within the last round trip, since this request cannot know of that yet. Counts as sent at `now` if so.
     pub(super) fn request(&mut self, now: Instant, rtt: Duration, sequence: u16) -> Option<usize> {
-        let spacing = (rtt * 3 / 4).max(MIN_SPACING);
+        let spacing = (rtt * 9 / 10).max(MIN_SPACING);
         let sent = self.find(sequence)?;
         if now > sent.at + MAX_AGE || sent.again.is_some_and(|again| now < again + spacing) {
             return None;

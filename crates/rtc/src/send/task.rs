@@ -10,7 +10,7 @@ use rtc::rtp;
 use webrtc::media_stream::track_local::TrackLocal;
 
 use super::SendQueue;
-use super::video::VideoOut;
+use super::video::{PathState, VideoOut};
 use crate::link::Sending;
 use crate::red::{RedWriter, opus_samples};
 
@@ -86,7 +86,10 @@ impl<'a> Writer<'a> {
         }
         let link = &self.queue.link;
         let Some(sending) = link.sending() else { return };
-        self.video.request(Instant::now(), link.rtt(), &link.take_requested());
+        let requested = link.take_requested();
+        if !requested.is_empty() {
+            self.video.request(Instant::now(), link.rtt(), &requested, &link.losses());
+        }
         let mut chain = true;
         for frame in video {
             chain = (chain || frame.keyframe) && self.queue_video(&frame, sending);
@@ -95,6 +98,9 @@ impl<'a> Writer<'a> {
         self.video.set_pace(link.pace());
         if let Some(probe) = link.take_probe() {
             self.video.start_probe(Instant::now(), probe);
+        }
+        if let Some(shares) = self.video.shares(Instant::now()) {
+            link.set_shares(shares);
         }
         while let Some(packet) = self.video.pop(Instant::now(), sending, target) {
             self.write_video(packet).await;
@@ -115,6 +121,7 @@ impl<'a> Writer<'a> {
             (red, Some(with_copies)) => (red, with_copies),
         };
         let header = header(payload_type, self.audio_sequence, timestamp, self.queue.link.ssrcs.audio, marker);
+        self.video.note_sound(payload.len());
         write(&*self.tracks.audio, rtp::Packet { header, payload }).await;
     }
 
@@ -122,7 +129,8 @@ impl<'a> Writer<'a> {
     fn queue_video(&mut self, frame: &EncodedVideo, sending: Sending) -> bool {
         let link = &self.queue.link;
         let timestamp = self.queue.clock.timestamp(frame.captured_at);
-        if let Err(reason) = self.video.push(frame, timestamp, sending, link.target()) {
+        let path = PathState { target: link.target(), rtt: link.rtt(), losses: link.losses() };
+        if let Err(reason) = self.video.push(frame, timestamp, sending, &path) {
             tracing::debug!(%reason, "frame dropped");
             self.queue.break_chain();
             return false;

@@ -8,14 +8,21 @@ use eyeline_media::frame::EncodedVideo;
 use eyeline_media::units::Bitrate;
 use rtc::rtp;
 
+use super::budget::{Purpose, Shares, Spending};
 use super::pacer::Pacer;
 use super::packetize::Packetizer;
 use super::resend::{RTX_HEADER, SentPackets, retransmission};
 use crate::estimate::Probe;
+use crate::fec::{Encoder, LossModel, MAX_COVERED, Protected, Redundancy};
 use crate::link::{Sending, Ssrcs};
 
 /// Retransmissions that wait for the pacer. More are not sent: the path cannot take them, and they will be asked for again.
 const MAX_RESENDS: usize = 256;
+
+/// From this loss on, resent packets are lost too often to go alone.
+const MUCH_LOSS: f64 = 0.08;
+/// Bytes of the RTP header with its extension, which the estimate counts like the payload.
+const HEADERS: usize = 20;
 
 /// Why a frame was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +36,10 @@ pub(crate) enum FrameRefused {
 #[derive(Debug)]
 enum Outgoing {
     Media(rtp::Packet),
-    /// The packet of this number again.
-    Again(u16),
+    /// The packet of this number again, because it was asked for or as padding.
+    Again(u16, Purpose),
+    /// Its sequence number comes when it leaves.
+    Parity(rtp::Packet),
 }
 
 /// See the module.
@@ -44,6 +53,18 @@ pub(crate) struct VideoOut {
     sequence: u16,
     rtx_sequence: u16,
     resends_waiting: usize,
+    encoder: Encoder,
+    redundancy: Redundancy,
+    parity_sequence: u16,
+    spending: Spending,
+}
+
+/// What is known of the path when a frame is to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct PathState {
+    pub(crate) target: Bitrate,
+    pub(crate) rtt: Duration,
+    pub(crate) losses: LossModel,
 }
 
 impl VideoOut {
@@ -57,10 +78,14 @@ impl VideoOut {
             sequence,
             rtx_sequence: sequence,
             resends_waiting: 0,
+            encoder: Encoder::default(),
+            redundancy: Redundancy::default(),
+            parity_sequence: sequence,
+            spending: Spending::default(),
         }
     }
 
-    /// Cuts a frame and queues its packets.
+    /// Cuts a frame and queues its packets, and parity after them if the other side takes it.
     ///
     /// # Errors
     /// [`FrameRefused`]; then nothing of it is sent.
@@ -69,13 +94,16 @@ impl VideoOut {
         frame: &EncodedVideo,
         timestamp: u32,
         sending: Sending,
-        target: Bitrate,
+        path: &PathState,
     ) -> Result<(), FrameRefused> {
-        if !self.pacer.has_room(frame.data.len(), target) {
+        if !self.pacer.has_room(frame.data.len(), path.target) {
             return Err(FrameRefused::Full);
         }
         let payloads = self.packetizer.cut(frame);
         let last = payloads.len().checked_sub(1).ok_or(FrameRefused::Size)?;
+        let mut parity = Vec::new();
+        // A frame of very many packets is protected in parts of about the same size.
+        let part = payloads.len().div_ceil(payloads.len().div_ceil(MAX_COVERED));
         for (n, payload) in payloads.into_iter().enumerate() {
             self.sequence = self.sequence.wrapping_add(1);
             let header = rtp::Header {
@@ -87,19 +115,36 @@ impl VideoOut {
                 ssrc: self.ssrcs.video,
                 ..Default::default()
             };
+            if sending.parity.is_some() {
+                let packet =
+                    Protected { timestamp, payload_type: sending.video, marker: n == last, payload: payload.clone() };
+                self.encoder.add(self.sequence, packet);
+                if (n + 1) % part == 0 || n == last {
+                    let plan = self.redundancy.plan(n % part + 1, frame.keyframe, path.rtt, &path.losses);
+                    parity.extend(self.encoder.parity(plan.covered, plan.parity));
+                }
+            }
             self.pacer.push(payload.len(), Outgoing::Media(rtp::Packet { header, payload }));
+        }
+        if let Some(payload_type) = sending.parity {
+            for parity in parity {
+                let (ssrc, payload) = (self.ssrcs.parity, parity.write());
+                let header = rtp::Header { version: 2, payload_type, timestamp, ssrc, ..Default::default() };
+                self.pacer.push(payload.len(), Outgoing::Parity(rtp::Packet { header, payload }));
+            }
         }
         Ok(())
     }
 
-    /// The other side asks for packets again.
-    pub(crate) fn request(&mut self, now: Instant, rtt: Duration, sequences: &[u16]) {
+    /// The other side asks for packets again. Where much is lost each goes twice: another round trip would be dearer.
+    pub(crate) fn request(&mut self, now: Instant, rtt: Duration, sequences: &[u16], losses: &LossModel) {
+        let copies = if losses.share() > MUCH_LOSS { 2 } else { 1 };
         for sequence in sequences {
-            if self.resends_waiting >= MAX_RESENDS {
-                return;
-            }
-            if let Some(size) = self.sent.request(now, rtt, *sequence) {
-                self.again(*sequence, size);
+            let Some(size) = self.sent.request(now, rtt, *sequence) else { continue };
+            for _ in 0..copies {
+                if self.resends_waiting < MAX_RESENDS {
+                    self.again(*sequence, size, Purpose::Resend);
+                }
             }
         }
     }
@@ -121,13 +166,13 @@ impl VideoOut {
                 return;
             }
             let size = self.sent.get(sequence).map_or(0, |packet| packet.payload.len());
-            self.again(sequence, size);
+            self.again(sequence, size, Purpose::Padding);
         }
     }
 
-    fn again(&mut self, sequence: u16, size: usize) {
+    fn again(&mut self, sequence: u16, size: usize, purpose: Purpose) {
         self.resends_waiting += 1;
-        self.pacer.push_urgent(size + RTX_HEADER, Outgoing::Again(sequence));
+        self.pacer.push_urgent(size + RTX_HEADER, Outgoing::Again(sequence, purpose));
     }
 
     /// The next packet that may leave at `now`.
@@ -143,21 +188,42 @@ impl VideoOut {
             }
         }
         loop {
-            match self.pacer.pop(now, target)? {
+            let (packet, purpose) = match self.pacer.pop(now, target)? {
                 Outgoing::Media(packet) => {
                     self.sent.add(now, &packet);
-                    return Some(packet);
+                    (packet, Purpose::Picture)
                 }
-                Outgoing::Again(sequence) => {
+                Outgoing::Again(sequence, purpose) => {
                     self.resends_waiting -= 1;
                     let Some(packet) = self.sent.get(sequence) else { continue };
-                    let Some(payload_type) = sending.rtx else { return Some(packet.clone()) };
-                    let again = retransmission(packet, payload_type, self.ssrcs.rtx, self.rtx_sequence);
-                    self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-                    return Some(again);
+                    let packet = match sending.rtx {
+                        None => packet.clone(),
+                        Some(payload_type) => {
+                            self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
+                            retransmission(packet, payload_type, self.ssrcs.rtx, self.rtx_sequence)
+                        }
+                    };
+                    (packet, purpose)
                 }
-            }
+                Outgoing::Parity(mut packet) => {
+                    self.parity_sequence = self.parity_sequence.wrapping_add(1);
+                    packet.header.sequence_number = self.parity_sequence;
+                    (packet, Purpose::Parity)
+                }
+            };
+            self.spending.add(purpose, HEADERS, packet.payload.len());
+            return Some(packet);
         }
+    }
+
+    /// A sound packet left, whose payload has `payload` bytes.
+    pub(crate) fn note_sound(&mut self, payload: usize) {
+        self.spending.add(Purpose::Sound, HEADERS, payload);
+    }
+
+    /// How a target is to be divided from `now` on; `None` if nothing new is known.
+    pub(crate) fn shares(&mut self, now: Instant) -> Option<Shares> {
+        self.spending.update(now).then(|| self.spending.shares(self.redundancy.share()))
     }
 
     /// When [`pop`](Self::pop) will have something; `None` while nothing waits.

@@ -17,9 +17,11 @@ use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
 use rtc::shared::error::Error;
 
+use crate::fec::Protected;
 use crate::link::Link;
-use crate::receive::{Output, VideoPacket, VideoReceiver, descriptor};
+use crate::receive::{Arrived, Output, VideoStream};
 use crate::red::{self, RedBlock};
+use crate::sdp::PayloadTypes;
 
 /// Where received media goes.
 ///
@@ -39,12 +41,12 @@ impl fmt::Debug for PeerSinks {
     }
 }
 
-struct VideoStream {
+struct Remote {
     ssrc: u32,
     rtx_ssrc: Option<u32>,
     /// What a retransmission repairs if its payload type does not tell.
     payload_type: u8,
-    receiver: VideoReceiver,
+    stream: VideoStream,
 }
 
 /// See the module.
@@ -52,7 +54,7 @@ pub(crate) struct MediaTap {
     link: Arc<Link>,
     /// A mutex only because the chain must be `Sync`; never contended.
     sinks: Mutex<PeerSinks>,
-    video: Option<VideoStream>,
+    video: Option<Remote>,
     audio_ssrc: Option<u32>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
@@ -73,17 +75,18 @@ impl MediaTap {
     fn read_rtp(&mut self, now: Instant, packet: rtp::Packet) {
         let ssrc = packet.header.ssrc;
         if self.audio_ssrc == Some(ssrc) {
-            self.read_audio(now, packet);
-        } else if let Some(stream) = &mut self.video
-            && let Some(packet) = original(&self.link, stream, packet)
-        {
-            let receiving = self.link.receiving();
-            let codec = receiving.codec(packet.header.payload_type);
-            let piece = codec.and_then(|codec| descriptor::read(codec, &packet.payload));
-            let rtp::Header { sequence_number, timestamp, marker, .. } = packet.header;
-            stream.receiver.on_packet(now, VideoPacket { sequence: sequence_number, timestamp, marker, piece });
-            self.drain(now);
+            return self.read_audio(now, packet);
         }
+        let Some(video) = &mut self.video else { return };
+        let (types, rtt) = (self.link.receiving(), self.link.rtt());
+        if types.parity == Some(packet.header.payload_type) {
+            video.stream.on_parity(now, rtt, &packet.payload, &types);
+        } else if let Some(packet) = original(&types, video, packet) {
+            let rtp::Header { sequence_number, timestamp, marker, payload_type, .. } = packet.header;
+            let content = Protected { timestamp, payload_type, marker, payload: packet.payload };
+            video.stream.on_media(now, rtt, Arrived { sequence: sequence_number, content }, &types);
+        }
+        self.drain(now);
     }
 
     fn read_audio(&mut self, now: Instant, packet: rtp::Packet) {
@@ -109,10 +112,10 @@ impl MediaTap {
     }
 
     fn drain(&mut self, now: Instant) {
-        let Some(stream) = &mut self.video else { return };
+        let Some(video) = &mut self.video else { return };
         let mut requests: Vec<Box<dyn rtcp::Packet>> = Vec::new();
-        let (sender_ssrc, media_ssrc) = (self.link.ssrcs.video, stream.ssrc);
-        while let Some(output) = stream.receiver.poll_output() {
+        let (sender_ssrc, media_ssrc) = (self.link.ssrcs.video, video.ssrc);
+        while let Some(output) = video.stream.poll_output() {
             match output {
                 Output::Frame(frame) => (self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner).video)(frame),
                 Output::Nack(sequences) => {
@@ -126,10 +129,11 @@ impl MediaTap {
                 }
             }
         }
-        let counts = stream.receiver.counts();
+        let (counts, restored) = (video.stream.counts(), video.stream.restored());
         self.link.count(|stats| {
             stats.frames_received = counts.frames;
             stats.packets_recovered = counts.recovered;
+            stats.packets_restored = restored;
             stats.packets_lost = counts.lost;
         });
         for request in requests {
@@ -141,17 +145,16 @@ impl MediaTap {
 
 /// The packet itself, or the one a retransmission carries (RFC 4588 section 4); `None` for other streams and for
 /// retransmission padding.
-fn original(link: &Link, stream: &VideoStream, mut packet: rtp::Packet) -> Option<rtp::Packet> {
-    if packet.header.ssrc == stream.ssrc {
+fn original(types: &PayloadTypes, video: &Remote, mut packet: rtp::Packet) -> Option<rtp::Packet> {
+    if packet.header.ssrc == video.ssrc {
         return Some(packet);
     }
-    if stream.rtx_ssrc != Some(packet.header.ssrc) {
+    if video.rtx_ssrc != Some(packet.header.ssrc) {
         return None;
     }
     let number: [u8; 2] = packet.payload.get(..2)?.try_into().ok()?;
     packet.header.sequence_number = u16::from_be_bytes(number);
-    packet.header.payload_type =
-        link.receiving().repaired_by(packet.header.payload_type).unwrap_or(stream.payload_type);
+    packet.header.payload_type = types.repaired_by(packet.header.payload_type).unwrap_or(video.payload_type);
     packet.payload = Bytes::slice(&packet.payload, 2..);
     Some(packet)
 }
@@ -194,17 +197,17 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for MediaTap {
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         let rtt = self.link.rtt();
-        if let Some(stream) = &mut self.video
-            && stream.receiver.poll_timeout(rtt).is_some_and(|at| at <= now)
+        if let Some(video) = &mut self.video
+            && video.stream.poll_timeout(rtt).is_some_and(|at| at <= now)
         {
-            stream.receiver.handle_timeout(now, rtt);
+            video.stream.handle_timeout(now, rtt);
             self.drain(now);
         }
         Ok(())
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        self.video.as_ref()?.receiver.poll_timeout(self.link.rtt())
+        self.video.as_ref()?.stream.poll_timeout(self.link.rtt())
     }
 }
 
@@ -222,18 +225,18 @@ impl Interceptor for MediaTap {
             return;
         }
         match &mut self.video {
-            Some(stream) if stream.rtx_ssrc == Some(info.ssrc) => {}
-            Some(stream) if stream.ssrc == info.ssrc => {
-                stream.rtx_ssrc = info.ssrc_rtx;
-                stream.payload_type = info.payload_type;
+            Some(video) if video.rtx_ssrc == Some(info.ssrc) => {}
+            Some(video) if video.ssrc == info.ssrc => {
+                video.rtx_ssrc = info.ssrc_rtx;
+                video.payload_type = info.payload_type;
             }
             _ => {
                 self.link.remote_video_ssrc.store(info.ssrc, Relaxed);
-                self.video = Some(VideoStream {
+                self.video = Some(Remote {
                     ssrc: info.ssrc,
                     rtx_ssrc: info.ssrc_rtx,
                     payload_type: info.payload_type,
-                    receiver: VideoReceiver::new(Instant::now()),
+                    stream: VideoStream::new(Instant::now()),
                 });
             }
         }

@@ -8,7 +8,7 @@ use rtc::shared::error::Error;
 
 use crate::link::Ssrcs;
 
-/// Binds retransmissions to `inner` along with the video they belong to. The stack binds the streams of a track only, and
+/// Binds retransmissions and parity to `inner` along with the video they belong to. The stack binds the streams of a track only, and
 /// what is not bound gets no transport-wide number: the estimate would not see it.
 pub(crate) struct WithRepair<I> {
     inner: I,
@@ -21,7 +21,7 @@ impl<I> WithRepair<I> {
     }
 
     fn streams(&self, info: &StreamInfo) -> Vec<StreamInfo> {
-        let repair: &[u32] = if info.ssrc == self.ssrcs.video { &[self.ssrcs.rtx] } else { &[] };
+        let repair: &[u32] = if info.ssrc == self.ssrcs.video { &[self.ssrcs.rtx, self.ssrcs.parity] } else { &[] };
         let repair = repair.iter().map(|ssrc| StreamInfo { ssrc: *ssrc, ..info.clone() });
         std::iter::once(info.clone()).chain(repair).collect()
     }

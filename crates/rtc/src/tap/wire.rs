@@ -145,11 +145,13 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for WireTap {
     fn handle_write(&mut self, tagged: TaggedPacket) -> Result<(), Error> {
         match &tagged.message.packet {
             Packet::Rtp(packet) => {
-                let resent = packet.header.ssrc == self.link.ssrcs.rtx;
+                let is = |ssrc: u32| u64::from(packet.header.ssrc == ssrc);
+                let (resent, parity) = (is(self.link.ssrcs.rtx), is(self.link.ssrcs.parity));
                 self.link.count(|stats| {
                     stats.packets_sent += 1;
                     stats.bytes_sent += size(packet);
-                    stats.packets_resent += u64::from(resent);
+                    stats.packets_resent += resent;
+                    stats.parity_sent += parity;
                 });
             }
             Packet::Rtcp(packets) => {

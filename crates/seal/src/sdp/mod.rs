@@ -64,8 +64,9 @@ const ATTRIBUTES: [&str; 33] = [
 /// And these, which name streams.
 const SOURCE_ATTRIBUTES: [&str; 2] = ["ssrc", "ssrc-group"];
 
-/// Names of `a=rtpmap`, in lower case: what browsers list. We use few of them; the others are harmless.
-const CODECS: [&str; 15] = [
+/// Names of `a=rtpmap`, in lower case: what browsers list, and our own parity packets. We use few of
+/// them; the others are harmless.
+const CODECS: [&str; 16] = [
     "av1",
     "cn",
     "flexfec-03",
@@ -81,6 +82,7 @@ const CODECS: [&str; 15] = [
     "ulpfec",
     "vp8",
     "vp9",
+    "x-eyeline-parity",
 ];
 /// Payload types that need no `a=rtpmap` (RFC 3551 section 6): PCMU, PCMA, G722, CN.
 const STATIC_PAYLOADS: [u8; 4] = [0, 8, 9, 13];
