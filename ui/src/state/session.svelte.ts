@@ -24,6 +24,7 @@ const IDLE: Snapshot = {
     speaker: { kind: 'off' },
     preview: false,
     video_quality: 'standard',
+    voice: { echo_cancellation: true, noise_suppression: true, gain_control: true },
   },
   devices: { cameras: [], microphones: [], speakers: [], camera: 'default', microphone: 'default', speaker: 'default' },
   people: {
@@ -95,11 +96,11 @@ export class Session {
   invoke: Backend['invoke'] = (name, args) => this.#backend.invoke(name, args);
 
   /** Saves changed settings: one save after the other, each on top of what the one before left. */
-  async save(changes: Partial<Settings>): Promise<void> {
+  async save(changes: Partial<Settings> | ((left: Settings) => Partial<Settings>)): Promise<void> {
     const saving = this.#saving.then(async () => {
       const known = this.#saved ?? this.app?.settings;
       if (known === undefined) return;
-      const settings = { ...known, ...changes };
+      const settings = { ...known, ...(typeof changes === 'function' ? changes(known) : changes) };
       await this.#backend.invoke('settings_save', { settings });
       this.#saved = settings;
     });

@@ -22,6 +22,7 @@ function handlersOf(app: FakeApp): Handlers {
       return app.change((now) => {
         now.local.name = settings.name;
         now.local.video_quality = settings.video_quality;
+        now.local.voice = settings.voice;
         now.people.do_not_disturb = settings.do_not_disturb;
         now.people.relay_only = settings.relay_only;
         now.people.reachable = settings.server === '' ? 'no_server' : 'yes';

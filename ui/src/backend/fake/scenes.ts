@@ -33,6 +33,7 @@ function local(name: string, inUse: boolean, changes: Partial<Local> = {}): Loca
     speaker: inUse ? { kind: 'running', label: 'Built-in Speakers' } : { kind: 'off' },
     preview: false,
     video_quality: 'standard',
+    voice: { echo_cancellation: true, noise_suppression: true, gain_control: true },
     ...changes,
   };
 }
@@ -73,6 +74,7 @@ function app(name: string, theme: Theme, surface: AppState['surface'], now: numb
       microphone: 'default',
       speaker: 'default',
       video_quality: 'standard',
+      voice: { echo_cancellation: true, noise_suppression: true, gain_control: true },
       theme,
       do_not_disturb: false,
       relay_only: false,
