@@ -459,6 +459,10 @@ impl ActiveCall {
                 PeerEvent::Path(PathKind::Direct) => running.path = Path::Direct,
                 PeerEvent::Path(PathKind::Relayed) => running.path = Path::Relayed,
                 PeerEvent::KeyframeRequested => media.video.request_keyframe(),
+                PeerEvent::RecoveryRequested => match running.peer.get() {
+                    Some(peer) => media.video.recover(&|captured_at| peer.is_acknowledged(captured_at)),
+                    None => media.video.request_keyframe(),
+                },
                 PeerEvent::TargetBitrate(target) => media.video.set_bitrate(target),
                 PeerEvent::VideoCodec(codec) => media.video.set_codec(codec),
                 // The session keeps these for itself or passes them as its own notes.

@@ -310,6 +310,7 @@ impl Run {
             PeerEvent::Control(bytes) => return self.handle_control(&bytes).await,
             other @ (PeerEvent::Path(_)
             | PeerEvent::KeyframeRequested
+            | PeerEvent::RecoveryRequested
             | PeerEvent::TargetBitrate(_)
             | PeerEvent::VideoCodec(_)) => SessionNote::Event(other),
         };

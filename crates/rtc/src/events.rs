@@ -49,9 +49,12 @@ pub enum PeerEvent {
     State(PeerState),
     /// The kind of path in use became known or changed.
     Path(PathKind),
-    /// The other side cannot go on without a keyframe, or we dropped a frame it would have needed. Requests in quick
-    /// succession are merged.
+    /// The other side cannot go on without a keyframe. Requests in quick succession are merged.
     KeyframeRequested,
+    /// The other side lacks pictures, or we dropped one that it would have needed: the next one is to be predicted from a
+    /// picture that it has ([`Peer::is_acknowledged`](crate::Peer::is_acknowledged)), or to be a keyframe. Requests in quick
+    /// succession are merged, also with those for a keyframe.
+    RecoveryRequested,
     /// The rate the video encoder may make has changed: what is left of the estimate
     /// ([`PeerStats::estimate`](crate::PeerStats::estimate)) after sound, retransmissions, parity and headers, all as
     /// measured. Nothing more is to be taken off it. Only the newest value is kept.
@@ -74,6 +77,7 @@ impl fmt::Debug for PeerEvent {
             Self::State(state) => write!(f, "State({state:?})"),
             Self::Path(kind) => write!(f, "Path({kind:?})"),
             Self::KeyframeRequested => f.write_str("KeyframeRequested"),
+            Self::RecoveryRequested => f.write_str("RecoveryRequested"),
             Self::TargetBitrate(rate) => write!(f, "TargetBitrate({rate})"),
             Self::ControlOpen => f.write_str("ControlOpen"),
             Self::Control(bytes) => write!(f, "Control({} bytes)", bytes.len()),
@@ -126,6 +130,7 @@ pub(crate) struct Mailbox {
 struct Pending {
     ordered: VecDeque<PeerEvent>,
     keyframe: bool,
+    recovery: bool,
     proof: Option<[u8; 32]>,
     target: Option<Bitrate>,
     ended: bool,
@@ -139,8 +144,12 @@ impl Pending {
         if let Some(proof) = self.proof.take() {
             return Some(PeerEvent::Proof(proof));
         }
+        let recovery = std::mem::take(&mut self.recovery);
         if std::mem::take(&mut self.keyframe) {
             return Some(PeerEvent::KeyframeRequested);
+        }
+        if recovery {
+            return Some(PeerEvent::RecoveryRequested);
         }
         self.target.take().map(PeerEvent::TargetBitrate)
     }
@@ -157,6 +166,7 @@ impl Mailbox {
             let mut pending = self.lock();
             match event {
                 PeerEvent::KeyframeRequested => pending.keyframe = true,
+                PeerEvent::RecoveryRequested => pending.recovery = true,
                 PeerEvent::Proof(proof) => pending.proof = Some(proof),
                 PeerEvent::TargetBitrate(rate) => pending.target = Some(rate),
                 other if pending.ordered.len() < ORDERED_EVENTS => pending.ordered.push_back(other),

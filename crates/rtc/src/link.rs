@@ -81,6 +81,7 @@ pub(crate) struct Link {
     budget: Mutex<Budget>,
     target_bps: AtomicU64,
     pace_bps: AtomicU64,
+    firs: AtomicU8,
     probe: Mutex<Option<Probe>>,
     rtt_us: AtomicU64,
     stats: Mutex<PeerStats>,
@@ -108,6 +109,7 @@ impl Link {
             pictures: Mutex::default(),
             budget: Mutex::default(),
             target_bps: AtomicU64::new(start.bps()),
+            firs: AtomicU8::new(0),
             pace_bps: AtomicU64::new(start.bps() * 5 / 2),
             probe: Mutex::default(),
             rtt_us: AtomicU64::new(0),
@@ -246,6 +248,16 @@ impl Link {
         lock(&self.pictures).acknowledge(told);
     }
 
+    /// See [`SentPictures::distance`].
+    pub(crate) fn distance(&self, id: u16, reference: Instant) -> Option<u8> {
+        lock(&self.pictures).distance(id, reference)
+    }
+
+    /// Number of the next FIR, one more with each (RFC 5104 section 4.3.1.1).
+    pub(crate) fn next_fir(&self) -> u8 {
+        self.firs.fetch_add(1, Relaxed)
+    }
+
     pub(crate) fn is_acknowledged(&self, captured_at: Instant) -> bool {
         lock(&self.pictures).is_acknowledged(captured_at)
     }
@@ -268,10 +280,11 @@ impl Link {
         std::mem::take(&mut lock(&self.requested))
     }
 
-    /// The other side asked for a keyframe.
-    pub(crate) fn on_keyframe_request(&self, now: Instant) {
+    /// The other side asked for a keyframe ([`PeerEvent::KeyframeRequested`]), or for anything that it can go on from
+    /// ([`PeerEvent::RecoveryRequested`]).
+    pub(crate) fn on_keyframe_request(&self, now: Instant, request: PeerEvent) {
         if lock(&self.keyframes).honours(now, self.rtt()) {
-            self.mailbox.post(PeerEvent::KeyframeRequested);
+            self.mailbox.post(request);
         }
     }
 

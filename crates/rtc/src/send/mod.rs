@@ -33,6 +33,8 @@ pub(crate) use video::{PathState, VideoOut};
 
 /// Encoded frames that wait for the sending task, normally none. When full, the frame is dropped and a keyframe is asked for.
 const VIDEO_QUEUE: usize = 4;
+/// Frames of the encoder that are remembered; P_DIFF reaches no further back (RFC 9628 section 4.2).
+const ENCODED: usize = 127;
 /// Encoded sound that waits for the sending task, normally none; 200 ms. When full, the oldest packet is dropped.
 const AUDIO_QUEUE: usize = 10;
 
@@ -43,7 +45,7 @@ pub struct VideoSender(pub(crate) Arc<SendQueue>);
 impl VideoSender {
     /// Queues a frame and returns at once. False if it was not taken: the connection is not up, the codec is not the one
     /// negotiated, or the path cannot take so much. Once a frame was refused or dropped later on, only a keyframe is taken,
-    /// and [`PeerEvent::KeyframeRequested`] asks for it.
+    /// or one that refers to an acknowledged picture, and [`PeerEvent::RecoveryRequested`] asks for it.
     pub fn send(&self, frame: EncodedVideo) -> bool {
         self.0.push_video(frame)
     }
@@ -102,15 +104,45 @@ pub(crate) struct SendQueue {
     pub(crate) filled: Notify,
 }
 
+/// A frame that waits for the sending task.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) frame: EncodedVideo,
+    /// When the picture that it refers to was captured, unless that is the one before.
+    pub(crate) reference: Option<Instant>,
+}
+
+impl Queued {
+    /// Whether it can follow a frame that was dropped.
+    fn is_entry(&self) -> bool {
+        self.frame.keyframe || self.reference.is_some()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    video: VecDeque<EncodedVideo>,
+    video: VecDeque<Queued>,
+    /// When the newest frames that the encoder made were captured, taken or not: what its references are counted in.
+    encoded: VecDeque<Instant>,
     audio: VecDeque<EncodedAudio>,
     /// RTP timestamp of the newest sound and when it was captured.
     audio_time: Option<(u32, Instant)>,
-    /// A frame of the chain was dropped: only a keyframe may follow.
+    /// A frame of the chain was dropped: only a keyframe may follow, or one predicted from what the other side has.
     needs_keyframe: bool,
     keyframe_from_peer: bool,
+}
+
+impl Waiting {
+    /// Notes a frame of the encoder and finds the moment of its reference.
+    fn place(&mut self, frame: EncodedVideo) -> Queued {
+        let back = frame.reference.filter(|back| *back > 1).map(usize::from);
+        let reference = back.and_then(|back| self.encoded.len().checked_sub(back)).map(|at| self.encoded[at]);
+        if self.encoded.len() >= ENCODED {
+            self.encoded.pop_front();
+        }
+        self.encoded.push_back(frame.captured_at);
+        Queued { frame, reference }
+    }
 }
 
 impl SendQueue {
@@ -125,12 +157,15 @@ impl SendQueue {
     fn push_video(&self, frame: EncodedVideo) -> bool {
         let negotiated = self.link.sending().is_some_and(|sending| sending.codec == frame.codec);
         if !negotiated || !self.link.open.load(Relaxed) {
-            self.lock().needs_keyframe = true;
+            let mut waiting = self.lock();
+            waiting.needs_keyframe = true;
+            waiting.encoded.clear();
             return false;
         }
         {
             let mut waiting = self.lock();
-            if waiting.needs_keyframe && !frame.keyframe {
+            let frame = waiting.place(frame);
+            if waiting.needs_keyframe && !frame.is_entry() {
                 return false;
             }
             if waiting.video.len() >= VIDEO_QUEUE {
@@ -160,22 +195,22 @@ impl SendQueue {
         self.filled.notify_one();
     }
 
-    /// A frame that was taken from the queue cannot be sent: nothing but a keyframe may follow it.
+    /// A frame that was taken from the queue cannot be sent: only one that the other side can decode without it may follow.
     fn break_chain(&self) {
         {
             let mut waiting = self.lock();
-            let keyframe = waiting.video.iter().position(|frame| frame.keyframe);
-            let useless = keyframe.unwrap_or(waiting.video.len());
+            let entry = waiting.video.iter().position(Queued::is_entry);
+            let useless = entry.unwrap_or(waiting.video.len());
             waiting.video.drain(..useless);
-            // With a keyframe among those that wait, what is pushed next follows that.
-            waiting.needs_keyframe |= keyframe.is_none();
+            // With such a one among those that wait, what is pushed next follows that.
+            waiting.needs_keyframe |= entry.is_none();
         }
         self.report_drop();
     }
 
     fn report_drop(&self) {
         self.link.count(|stats| stats.frames_dropped += 1);
-        self.link.mailbox.post(PeerEvent::KeyframeRequested);
+        self.link.mailbox.post(PeerEvent::RecoveryRequested);
     }
 
     /// Asks the other side for a keyframe, soon.

@@ -27,13 +27,18 @@ impl Packetizer {
         self.picture_id
     }
 
+    /// Number of the frame that is cut next.
+    pub(crate) fn next_picture(&self) -> u16 {
+        (self.picture_id + 1) & 0x7fff
+    }
+
     /// The payloads of one frame, each at most [`MAX_PAYLOAD`] long and about the same size; none if the frame is empty or
     /// absurdly large.
     pub(crate) fn cut(&mut self, frame: &EncodedVideo) -> Vec<Bytes> {
         if frame.data.is_empty() || frame.data.len() > MAX_FRAME {
             return Vec::new();
         }
-        self.picture_id = (self.picture_id + 1) & 0x7fff;
+        self.picture_id = self.next_picture();
         let room = MAX_PAYLOAD - MAX_DESCRIPTOR;
         let count = frame.data.len().div_ceil(room);
         let size = frame.data.len().div_ceil(count);
@@ -60,7 +65,7 @@ impl Packetizer {
         out.put_u16(0x8000 | self.picture_id);
     }
 
-    /// Flags I, P, L, F, B, E, V; the picture id; layer 0; one reference to the picture before; for keyframes the size.
+    /// Flags I, P, L, F, B, E, V; the picture id; layer 0; the one reference; for keyframes the size.
     fn describe_vp9(&self, frame: &EncodedVideo, first: bool, last: bool, out: &mut BytesMut) {
         let structure = first && frame.keyframe;
         let flag = |on: bool, mask: u8| if on { mask } else { 0 };
@@ -75,7 +80,7 @@ impl Packetizer {
         out.put_u16(0x8000 | self.picture_id);
         out.put_u8(0);
         if !frame.keyframe {
-            out.put_u8(1 << 1);
+            out.put_u8(frame.reference.map_or(1, |back| back & 0x7f) << 1);
         }
         if structure {
             out.put_u8(0x10);

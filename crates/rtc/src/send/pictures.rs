@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::acknowledge::Acknowledgement;
+use crate::acknowledge::{Acknowledgement, PICTURE_ID_MASK};
 
 /// Pictures remembered, eight seconds of them. When full, the oldest is forgotten and no longer counts as acknowledged.
 const MAX_PICTURES: usize = 256;
@@ -31,6 +31,13 @@ impl SentPictures {
         self.0.iter_mut().filter(|picture| told.covers(picture.id)).for_each(|picture| picture.acknowledged = true);
     }
 
+    /// How many pictures after the one captured at `reference` the one with `id` comes; `None` if it was not sent, or too long
+    /// ago for P_DIFF (RFC 9628 section 4.2).
+    pub(crate) fn distance(&self, id: u16, reference: Instant) -> Option<u8> {
+        let picture = self.0.iter().find(|picture| picture.captured_at == reference)?;
+        u8::try_from(id.wrapping_sub(picture.id) & PICTURE_ID_MASK).ok().filter(|back| (1..128).contains(back))
+    }
+
     /// Whether the other side has the picture captured at `captured_at`.
     pub(crate) fn is_acknowledged(&self, captured_at: Instant) -> bool {
         self.0.iter().any(|picture| picture.captured_at == captured_at && picture.acknowledged)
@@ -53,5 +60,9 @@ mod tests {
         pictures.acknowledge(Acknowledgement { newest: 5, delivered: u32::MAX });
         let acknowledged: Vec<u32> = (0..300).filter(|n| pictures.is_acknowledged(at(*n))).collect();
         assert_eq!(acknowledged, [288, 290]);
+        assert_eq!(pictures.distance(310, at(290)), Some(20));
+        assert_eq!(pictures.distance(290, at(290)), None);
+        assert_eq!(pictures.distance(290 + 128, at(290)), None, "too far for seven bits");
+        assert_eq!(pictures.distance(310, at(5)), None, "forgotten");
     }
 }

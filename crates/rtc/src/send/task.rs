@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use eyeline_media::frame::{EncodedAudio, EncodedVideo};
-use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use eyeline_media::frame::EncodedAudio;
+use rtc::rtcp::payload_feedbacks::full_intra_request::{FirEntry, FullIntraRequest};
 use rtc::rtp;
 use webrtc::media_stream::track_local::TrackLocal;
 
-use super::SendQueue;
 use super::video::{PathState, VideoOut};
+use super::{Queued, SendQueue};
 use crate::link::Sending;
 use crate::red::{RedWriter, opus_samples};
 
@@ -91,8 +91,8 @@ impl<'a> Writer<'a> {
             self.video.request(Instant::now(), link.rtt(), &requested, &link.losses());
         }
         let mut chain = true;
-        for frame in video {
-            chain = (chain || frame.keyframe) && self.queue_video(&frame, sending);
+        for queued in video {
+            chain = (chain || queued.is_entry()) && self.queue_video(queued, sending);
         }
         let target = link.target();
         self.video.set_pace(link.pace());
@@ -126,11 +126,20 @@ impl<'a> Writer<'a> {
     }
 
     /// False if the frame was dropped.
-    fn queue_video(&mut self, frame: &EncodedVideo, sending: Sending) -> bool {
+    fn queue_video(&mut self, queued: Queued, sending: Sending) -> bool {
         let link = &self.queue.link;
+        let entry = queued.is_entry();
+        let Queued { mut frame, reference } = queued;
+        if let Some(reference) = reference {
+            frame.reference = link.distance(self.video.next_picture(), reference);
+            if frame.reference.is_none() {
+                self.queue.break_chain();
+                return false;
+            }
+        }
         let timestamp = self.queue.clock.timestamp(frame.captured_at);
         let path = PathState { target: link.target(), rtt: link.rtt(), losses: link.losses() };
-        match self.video.push(frame, timestamp, sending, &path) {
+        match self.video.push(&frame, timestamp, sending, &path) {
             Ok(picture) => link.on_picture_sent(picture, frame.captured_at),
             Err(reason) => {
                 tracing::debug!(%reason, "frame dropped");
@@ -138,7 +147,7 @@ impl<'a> Writer<'a> {
                 return false;
             }
         }
-        if frame.keyframe {
+        if entry {
             link.on_keyframe_sent(Instant::now());
         }
         true
@@ -154,7 +163,10 @@ impl<'a> Writer<'a> {
         let link = &self.queue.link;
         let media_ssrc = link.remote_video_ssrc.load(Relaxed);
         if media_ssrc != 0 && link.may_request_keyframe(Instant::now()) {
-            let request = PictureLossIndication { sender_ssrc: link.ssrcs.video, media_ssrc };
+            // Not PLI: what was delivered did not help the decoder, so nothing that builds on it would.
+            let sequence_number = link.next_fir();
+            let fir = vec![FirEntry { ssrc: media_ssrc, sequence_number }];
+            let request = FullIntraRequest { sender_ssrc: link.ssrcs.video, media_ssrc, fir };
             if let Err(error) = self.tracks.video.write_rtcp(vec![Box::new(request)]).await {
                 tracing::debug!(%error, "keyframe request not sent");
             }

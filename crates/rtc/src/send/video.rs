@@ -85,7 +85,12 @@ impl VideoOut {
         }
     }
 
-    /// Cuts a frame and queues its packets, and parity after them if the other side takes it. Returns the picture's id.
+    /// Id of the picture that is pushed next.
+    pub(crate) fn next_picture(&self) -> u16 {
+        self.packetizer.next_picture()
+    }
+
+    /// Cuts a frame, whose reference is counted in pictures that were pushed, and queues its packets, and parity after them if the other side takes it. Returns the picture's id.
     ///
     /// # Errors
     /// [`FrameRefused`]; then nothing of it is sent.

@@ -65,9 +65,12 @@ impl WireTap {
             if nack.media_ssrc == self.link.ssrcs.video {
                 self.link.request_resend(nack.nacks.iter().flat_map(|entry| entry.into_iter()));
             }
-        } else if packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>() {
+        } else if packet.is::<PictureLossIndication>() {
             self.link.count(|stats| stats.plis_received += 1);
-            self.link.on_keyframe_request(now);
+            self.link.on_keyframe_request(now, PeerEvent::RecoveryRequested);
+        } else if packet.is::<FullIntraRequest>() {
+            self.link.count(|stats| stats.plis_received += 1);
+            self.link.on_keyframe_request(now, PeerEvent::KeyframeRequested);
         }
     }
 
@@ -102,7 +105,7 @@ impl WireTap {
             report.reports.iter().for_each(|report| self.note_jitter(report));
         } else if packet.is::<TransportLayerNack>() {
             self.link.count(|stats| stats.nacks_sent += 1);
-        } else if packet.is::<PictureLossIndication>() {
+        } else if packet.is::<PictureLossIndication>() || packet.is::<FullIntraRequest>() {
             self.link.count(|stats| stats.plis_sent += 1);
         }
     }
