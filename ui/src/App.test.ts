@@ -74,6 +74,21 @@ describe('the app', () => {
     expect(page.find('join-link')?.getAttribute('aria-invalid')).toBe('true');
   });
 
+  it('keeps the voice switches apart, however fast they are pressed', async () => {
+    const session = await page.open(App, 'settings');
+    expect(page.find('settings-noise-suppression')?.dataset['state']).toBe('on');
+    page.find('settings-noise-suppression')?.click();
+    page.find('settings-gain-control')?.click();
+    await page.settle();
+    expect(session.snapshot.local.voice).toEqual({
+      echo_cancellation: true,
+      noise_suppression: false,
+      gain_control: false,
+    });
+    expect(page.find('settings-echo-cancellation')?.dataset['state']).toBe('on');
+    expect(page.find('settings-noise-suppression')?.dataset['state']).toBe('off');
+  });
+
   it('changes the theme', async () => {
     await page.open(App, 'settings');
     await page.click('settings-theme-dark');

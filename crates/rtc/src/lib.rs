@@ -7,6 +7,7 @@
 //! UDP -> stack -> media tap (unwrap retransmissions, ask for missing packets, assemble) -> PeerSinks
 //! ```
 
+mod acknowledge;
 mod config;
 mod control;
 mod error;

@@ -9,12 +9,13 @@ use eyeline_media::units::Bitrate;
 
 use tokio::sync::Notify;
 
+use crate::acknowledge::Acknowledgement;
 use crate::config::PeerConfig;
 use crate::estimate::{Advice, Probe};
 use crate::events::{Mailbox, PeerEvent};
 use crate::fec::LossModel;
 use crate::sdp::PayloadTypes;
-use crate::send::Shares;
+use crate::send::{SentPictures, Shares};
 use crate::stats::PeerStats;
 
 /// Round trip time assumed until one was measured.
@@ -76,6 +77,7 @@ pub(crate) struct Link {
     pub(crate) resend_due: Notify,
     requested: Mutex<Vec<u16>>,
     losses: Mutex<LossModel>,
+    pictures: Mutex<SentPictures>,
     budget: Mutex<Budget>,
     target_bps: AtomicU64,
     pace_bps: AtomicU64,
@@ -103,6 +105,7 @@ impl Link {
             resend_due: Notify::new(),
             requested: Mutex::default(),
             losses: Mutex::default(),
+            pictures: Mutex::default(),
             budget: Mutex::default(),
             target_bps: AtomicU64::new(start.bps()),
             pace_bps: AtomicU64::new(start.bps() * 5 / 2),
@@ -232,6 +235,19 @@ impl Link {
     pub(crate) fn note_losses(&self, lost: impl Iterator<Item = bool>) {
         let mut losses = lock(&self.losses);
         lost.for_each(|lost| losses.add(lost));
+    }
+
+    pub(crate) fn on_picture_sent(&self, id: u16, captured_at: Instant) {
+        lock(&self.pictures).add(id, captured_at);
+    }
+
+    /// The other side says which pictures it has.
+    pub(crate) fn acknowledge(&self, told: Acknowledgement) {
+        lock(&self.pictures).acknowledge(told);
+    }
+
+    pub(crate) fn is_acknowledged(&self, captured_at: Instant) -> bool {
+        lock(&self.pictures).is_acknowledged(captured_at)
     }
 
     /// How the path loses what we send.

@@ -116,6 +116,12 @@ impl Peer {
         self.0.queue.want_keyframe();
     }
 
+    /// Whether the other side is known to have decoded the picture that was captured at `captured_at`, so that another may be
+    /// predicted from it. Only another Eyeline tells, about every 100 ms and when it misses something.
+    pub fn is_acknowledged(&self, captured_at: Instant) -> bool {
+        self.0.link.is_acknowledged(captured_at)
+    }
+
     /// Sends a message of at most 16 KiB on the control channel, reliably and in order. Waits while much is underway.
     ///
     /// # Errors

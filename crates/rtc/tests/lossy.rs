@@ -152,12 +152,15 @@ async fn what_is_lost_is_restored_or_sent_again() {
 
     let mut clock = tokio::time::interval(FRAME_INTERVAL);
     let (mut sent, mut keyframe) = (0_u32, true);
+    let mut captured = Vec::new();
     while sent < 120 {
         clock.tick().await;
         while let Ok(event) = told.try_recv() {
             keyframe |= event == PeerEvent::KeyframeRequested;
         }
-        sent += u32::from(first.video().send(frame(keyframe)));
+        let frame = frame(keyframe);
+        captured.push(frame.captured_at);
+        sent += u32::from(first.video().send(frame));
         keyframe = false;
     }
     let mut received = 0;
@@ -175,5 +178,8 @@ async fn what_is_lost_is_restored_or_sent_again() {
     assert!(sender.parity_sent > 20, "{sender:?}");
     assert!(receiver.packets_restored > 10, "{receiver:?}");
     assert!(receiver.packets_recovered > 0 && sender.packets_resent > 0, "{receiver:?}");
+    let acknowledged = captured.iter().filter(|at| first.is_acknowledged(**at)).count();
+    assert!(acknowledged * 2 > captured.len(), "{acknowledged} of {}", captured.len());
+    assert!(!first.is_acknowledged(Instant::now()));
     assert!(sender.video_budget < sender.estimate, "{sender:?}");
 }

@@ -98,7 +98,9 @@ function sound(stats: CallStats): Row[] {
       label: 'Jitter buffer',
       hint: 'Time that sound waits so that it does not break off, and how long it should',
       cells: [
-        stats.audio_delay_ms === 0 ? UNKNOWN : `${ms(stats.audio_delay_ms)} of ${ms(stats.audio_target_delay_ms)}`,
+        stats.audio_delay_ms === 0
+          ? UNKNOWN
+          : `${ms(stats.audio_delay_ms)}, aims at ${digits(stats.audio_target_delay_ms)}`,
       ],
     },
     { label: 'Filled in', hint: 'Sound that was lost and made up', cells: [percent(stats.concealed)] },

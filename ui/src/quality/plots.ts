@@ -128,6 +128,6 @@ export function plotInWords({ title, lines, format }: Plot): string {
 function top(lines: Line[], least: number): number {
   const most = Math.max(least, ...lines.map(({ values }) => rangeOf(values)?.most ?? 0));
   const magnitude = 10 ** Math.floor(Math.log10(most));
-  const step = [1, 1.5, 2, 3, 5, 7.5, 10].find((factor) => factor * magnitude >= most) ?? 10;
+  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * magnitude >= most) ?? 10;
   return step * magnitude;
 }

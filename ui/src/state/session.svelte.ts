@@ -96,11 +96,11 @@ export class Session {
   invoke: Backend['invoke'] = (name, args) => this.#backend.invoke(name, args);
 
   /** Saves changed settings: one save after the other, each on top of what the one before left. */
-  async save(changes: Partial<Settings>): Promise<void> {
+  async save(changes: Partial<Settings> | ((left: Settings) => Partial<Settings>)): Promise<void> {
     const saving = this.#saving.then(async () => {
       const known = this.#saved ?? this.app?.settings;
       if (known === undefined) return;
-      const settings = { ...known, ...changes };
+      const settings = { ...known, ...(typeof changes === 'function' ? changes(known) : changes) };
       await this.#backend.invoke('settings_save', { settings });
       this.#saved = settings;
     });

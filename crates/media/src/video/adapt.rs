@@ -14,12 +14,10 @@ use crate::units::Bitrate;
 const RUNGS: [(u32, u64); 6] = [(1080, 1_800), (720, 550), (540, 220), (360, 110), (270, 50), (180, 0)];
 /// VP8 needs about this many percent of VP9's rate for the same picture (720p talking head, VMAF).
 const VP8_PERCENT: u64 = 180;
-/// Above this quantiser the next smaller size looks better: the SSIM curves of neighbouring sizes cross here.
+/// Above this quantiser a screen is sent less often.
 const COARSE: f32 = 44.0;
-/// Above this one pictures would soon be left out: a smaller size is needed now.
-const END: f32 = 49.0;
-/// A larger size must land at or below this one: under [`COARSE`] by a margin, so that sizes do not flap.
-const FINE: f32 = 39.0;
+/// Of up to this many lines pictures are coded at the slower, better setting, which moves the points below.
+const SLOW_UP_TO_LINES: u32 = 540;
 /// A larger size that lands below this one is worth it for certain.
 const PLENTY: f32 = 32.0;
 /// How long the quantiser must ask for a smaller size, for a larger one, and for one of which it is certain.
@@ -28,8 +26,10 @@ const UP_AFTER: Duration = Duration::from_secs(1);
 const UP_SOON: Duration = Duration::from_millis(400);
 /// The same where a larger size costs a keyframe.
 const UP_AFTER_KEYFRAME: Duration = Duration::from_secs(3);
-/// Pictures of one size before its quantiser is believed.
-const SETTLED: u32 = 8;
+/// Pictures of one size before its quantiser is believed: after a keyframe rate control is coarse for about this long.
+const SETTLED: u32 = 15;
+/// A cut of the rate that raises the quantiser by this much is acted on before the encoder shows it.
+const FORETOLD: f32 = 6.0;
 /// Weight of the newest quantiser in the average.
 const NEWEST: f32 = 0.2;
 /// The smallest size a slow machine goes down to (360 lines): below it fewer pictures a second are the lesser evil.
@@ -120,14 +120,15 @@ impl Adaptation {
         let at = |rung: usize| Operating { bitrate: asked.bitrate, short: RUNGS[rung].0.min(full) };
         let Some((mean, measured)) = self.quantizer else { return rung };
         let expected = |rung: usize| measured.expect(mean, at(rung));
-        let coarse = expected(rung) > COARSE;
-        let coarse_for = lasting(&mut self.coarse_since, now, coarse);
+        let is_coarse = expected(rung) > coarse(rung);
+        let coarse_for = lasting(&mut self.coarse_since, now, is_coarse);
         let lowest = RUNGS.len() - 1;
-        if expected(rung) > END || coarse && self.seen >= SETTLED && coarse_for >= DOWN_AFTER {
-            let next = (rung..=lowest).find(|&rung| expected(rung) <= COARSE).unwrap_or(lowest);
+        let foretold = expected(rung) - mean >= FORETOLD;
+        if is_coarse && (foretold || self.seen >= SETTLED && coarse_for >= DOWN_AFTER) {
+            let next = (rung..=lowest).find(|&rung| expected(rung) <= coarse(rung)).unwrap_or(lowest);
             return self.change(rung, next.max((rung + 1).min(lowest)));
         }
-        let larger = (top..rung).find(|&larger| expected(larger) <= FINE);
+        let larger = (top..rung).find(|&larger| expected(larger) <= fine(larger));
         let fine_for = lasting(&mut self.fine_since, now, larger.is_some() && self.seen >= SETTLED);
         let Some(larger) = larger else { return rung };
         let patience = match asked.codec {
@@ -220,6 +221,16 @@ fn lasting(since: &mut Option<Instant>, now: Instant, holds: bool) -> Duration {
         return Duration::ZERO;
     }
     now.saturating_duration_since(*since.get_or_insert(now))
+}
+
+/// Above this quantiser the next smaller size looks better: the SSIM curves of neighbouring sizes cross here.
+fn coarse(rung: usize) -> f32 {
+    if RUNGS[rung].0 > SLOW_UP_TO_LINES { 42.0 } else { 45.0 }
+}
+
+/// A size is gone up to when it would land at or below this one: under [`coarse`] by a margin, so that sizes do not flap.
+fn fine(rung: usize) -> f32 {
+    if RUNGS[rung].0 > SLOW_UP_TO_LINES { 36.0 } else { 41.0 }
 }
 
 fn first_rung(asked: &Conditions) -> usize {

@@ -67,8 +67,8 @@ fn size_comes_back_within_a_second_when_there_is_plenty() {
     assert_eq!(rig.run(3_000, 0.6), [540, 720], "at 3 Mbit/s it is certain");
     let mut rig = Rig::new(300, 33.0);
     rig.run(300, 3.0);
-    assert_eq!(rig.run(700, 0.9), [540], "at 700 kbit/s it must last");
-    assert_eq!(rig.run(700, 0.4), [540, 720]);
+    assert_eq!(rig.run(900, 0.9), [540], "at 900 kbit/s it must last");
+    assert_eq!(rig.run(900, 0.4), [540, 720]);
 }
 
 #[test]

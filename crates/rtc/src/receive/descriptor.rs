@@ -13,6 +13,10 @@ pub(crate) struct Piece {
     pub(crate) start: bool,
     /// First piece of a picture that needs no earlier one.
     pub(crate) keyframe: bool,
+    /// Picture id of 15 bits, if the sender gives such.
+    pub(crate) picture: Option<u16>,
+    /// How many pictures back those lie that this one refers to (VP9 in flexible mode), 0 for none.
+    pub(crate) references: [u8; 3],
     /// Part of the codec's frame.
     pub(crate) data: Bytes,
 }
@@ -20,7 +24,7 @@ pub(crate) struct Piece {
 /// Takes the descriptor off `payload`; `None` if it is malformed or nothing follows it.
 pub(crate) fn read(codec: VideoCodec, payload: &Bytes) -> Option<Piece> {
     let mut reader = Reader { bytes: payload, at: 0 };
-    let start = match codec {
+    let Described { start, picture, references } = match codec {
         VideoCodec::Vp8 => read_vp8(&mut reader)?,
         VideoCodec::Vp9 => read_vp9(&mut reader)?,
     };
@@ -33,7 +37,7 @@ pub(crate) fn read(codec: VideoCodec, payload: &Bytes) -> Option<Piece> {
             VideoCodec::Vp8 => is_vp8_keyframe(&data),
             VideoCodec::Vp9 => is_vp9_keyframe(&data),
         };
-    Some(Piece { codec, start, keyframe, data })
+    Some(Piece { codec, start, keyframe, picture, references, data })
 }
 
 /// P bit clear and the start code present (RFC 6386 section 9.1).
@@ -64,19 +68,32 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// 7 bits, or 15 when the first bit is set.
-    fn skip_picture_id(&mut self) -> Option<()> {
-        if self.byte()? & 0x80 != 0 { self.skip(1) } else { Some(()) }
+    /// 7 bits, or 15 when the first bit is set; the inner `None` is for 7, which come again too soon to be of use.
+    fn picture_id(&mut self) -> Option<Option<u16>> {
+        let first = self.byte()?;
+        if first & 0x80 == 0 {
+            return Some(None);
+        }
+        Some(Some(u16::from_be_bytes([first & 0x7f, self.byte()?])))
     }
 }
 
-/// Returns whether the frame begins here.
-fn read_vp8(reader: &mut Reader<'_>) -> Option<bool> {
+/// What a descriptor says.
+#[derive(Default)]
+struct Described {
+    start: bool,
+    picture: Option<u16>,
+    references: [u8; 3],
+}
+
+/// The frame begins where its first partition does.
+fn read_vp8(reader: &mut Reader<'_>) -> Option<Described> {
     let first = reader.byte()?;
+    let mut picture = None;
     if first & 0x80 != 0 {
         let extended = reader.byte()?;
         if extended & 0x80 != 0 {
-            reader.skip_picture_id()?;
+            picture = reader.picture_id()?;
         }
         if extended & 0x40 != 0 {
             reader.skip(1)?;
@@ -85,17 +102,16 @@ fn read_vp8(reader: &mut Reader<'_>) -> Option<bool> {
             reader.skip(1)?;
         }
     }
-    Some(first & 0x10 != 0 && first & 0x07 == 0)
+    Some(Described { start: first & 0x10 != 0 && first & 0x07 == 0, picture, ..Described::default() })
 }
 
-/// Returns whether the picture begins here: the first packet of its lowest layer.
-fn read_vp9(reader: &mut Reader<'_>) -> Option<bool> {
+/// The picture begins with the first packet of its lowest layer.
+fn read_vp9(reader: &mut Reader<'_>) -> Option<Described> {
     let first = reader.byte()?;
     let has = |mask: u8| first & mask != 0;
     let flexible = has(0x10);
-    if has(0x80) {
-        reader.skip_picture_id()?;
-    }
+    let picture = if has(0x80) { reader.picture_id()? } else { None };
+    let mut references = [0; 3];
     let mut layer = 0;
     if has(0x20) {
         layer = reader.byte()? >> 1 & 0x07;
@@ -105,8 +121,10 @@ fn read_vp9(reader: &mut Reader<'_>) -> Option<bool> {
     }
     if flexible && has(0x40) {
         // Up to three references, each saying whether another follows.
-        for _ in 0..3 {
-            if reader.byte()? & 0x01 == 0 {
+        for reference in &mut references {
+            let byte = reader.byte()?;
+            *reference = byte >> 1;
+            if byte & 0x01 == 0 {
                 break;
             }
         }
@@ -114,7 +132,7 @@ fn read_vp9(reader: &mut Reader<'_>) -> Option<bool> {
     if has(0x02) {
         skip_vp9_structure(reader)?;
     }
-    Some(has(0x08) && layer == 0)
+    Some(Described { start: has(0x08) && layer == 0, picture, references })
 }
 
 fn skip_vp9_structure(reader: &mut Reader<'_>) -> Option<()> {
@@ -154,6 +172,7 @@ mod tests {
         let piece = vp8(&[0x90, 0xf0, 0x81, 0x23, 7, 0x20, 0x01, 9]).unwrap();
         assert!(piece.start && !piece.keyframe);
         assert_eq!(piece.data[..], [0x01, 9]);
+        assert_eq!(piece.picture, Some(0x123));
         // A later partition is no start.
         assert!(!vp8(&[0x11, 1]).unwrap().start);
     }
@@ -166,6 +185,7 @@ mod tests {
         let piece = vp9(&[0xd8, 0x05, 0x03, 0x04, 0x86]).unwrap();
         assert!(piece.start && !piece.keyframe);
         assert_eq!(piece.data[..], [0x86]);
+        assert_eq!((piece.picture, piece.references), (None, [1, 2, 0]), "an id of 7 bits is none");
         // Structure with a size and one picture of a group with one reference.
         let piece = vp9(&[0x8a, 0x05, 0x18, 5, 0, 2, 0xd0, 1, 0x04, 1, 0x82]).unwrap();
         assert_eq!(piece.data[..], [0x82]);

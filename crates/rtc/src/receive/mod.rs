@@ -2,6 +2,7 @@
 //!
 //! Sans-IO: told the time, never waits.
 
+mod delivered;
 pub(crate) mod descriptor;
 mod missing;
 mod packets;

@@ -17,14 +17,10 @@ pub(crate) struct Held {
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
     pub(crate) arrived: Instant,
+    /// A picture that can be decoded without the one before it begins here.
+    pub(crate) enters: bool,
     /// `None` for padding and for packets that cannot be read: they fill their place and carry nothing.
     pub(crate) piece: Option<Piece>,
-}
-
-impl Held {
-    fn begins_keyframe(&self) -> bool {
-        self.piece.as_ref().is_some_and(|piece| piece.keyframe)
-    }
 }
 
 /// What stands at a place where a frame should begin.
@@ -87,23 +83,28 @@ impl PacketBuffer {
         Scan::Incomplete
     }
 
-    /// The first whole keyframe at or after `from`: its first and last sequence number.
-    pub(crate) fn whole_keyframe(&self, from: i64) -> Option<(i64, i64)> {
-        self.0.range(from..).filter(|(_, held)| held.begins_keyframe()).find_map(|(first, _)| match self.scan(*first) {
+    /// The first whole picture at or after `from` that needs none of those between: its first and last sequence number.
+    pub(crate) fn whole_entry(&self, from: i64) -> Option<(i64, i64)> {
+        self.0.range(from..).filter(|(_, held)| held.enters).find_map(|(first, _)| match self.scan(*first) {
             Scan::Complete(last) => Some((*first, last)),
             Scan::Incomplete | Scan::Broken => None,
         })
     }
 
-    /// Where the newest keyframe begins, whole or not.
-    pub(crate) fn newest_keyframe_start(&self) -> Option<i64> {
-        self.0.iter().rev().find(|(_, held)| held.begins_keyframe()).map(|(sequence, _)| *sequence)
+    /// Where the newest picture begins, whole or not, that needs none of those just before.
+    pub(crate) fn newest_entry_start(&self) -> Option<i64> {
+        self.0.iter().rev().find(|(_, held)| held.enters).map(|(sequence, _)| *sequence)
     }
 
     /// Codec and kind of the frame that begins at or after `from`, which must be whole.
     pub(crate) fn frame_start(&self, from: i64) -> Option<(VideoCodec, bool)> {
         let piece = self.0.range(from..).find_map(|(_, held)| held.piece.as_ref())?;
         Some((piece.codec, piece.keyframe))
+    }
+
+    /// The picture id at `from`, where a frame begins.
+    pub(crate) fn picture(&self, from: i64) -> Option<u16> {
+        self.0.range(from..).find_map(|(_, held)| held.piece.as_ref())?.picture
     }
 
     /// Takes everything up to and including `last` as one frame.

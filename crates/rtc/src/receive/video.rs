@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use eyeline_media::frame::{ReceivedVideo, VideoCodec};
 
+use super::delivered::Delivered;
 use super::descriptor::Piece;
 use super::missing::{MissingPackets, REORDER_GRACE};
 use super::packets::{Held, PacketBuffer, Scan};
+use crate::acknowledge::{Acknowledgement, PICTURE_ID_MASK};
 use crate::sequence::{extend, wire};
 
 /// How long a missing packet may hold up the picture: four round trips and this, within bounds. Asking once more costs one
@@ -20,6 +22,8 @@ const FIRST_REQUEST_AFTER: Duration = Duration::from_millis(100);
 const REQUEST_SPACING: Duration = Duration::from_millis(200);
 /// While packets of a keyframe keep coming at least this often, none is asked for.
 const KEYFRAME_PROGRESS: Duration = Duration::from_millis(200);
+/// Time between two acknowledgements of pictures.
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(100);
 /// A jump of the sequence number beyond this is a new stream, not loss.
 const MAX_JUMP: i64 = 3_000;
 
@@ -43,6 +47,8 @@ pub(crate) enum Output {
     Nack(Vec<u16>),
     /// Ask for a keyframe.
     KeyframeRequest,
+    /// Tell the sender which pictures came.
+    Acknowledge(Acknowledgement),
 }
 
 /// Counters since the stream began.
@@ -76,6 +82,8 @@ pub(crate) struct VideoReceiver {
     last_arrival: Instant,
     packets: PacketBuffer,
     missing: MissingPackets,
+    delivered: Delivered,
+    acknowledged_at: Option<Instant>,
     outputs: VecDeque<Output>,
     counts: Counts,
 }
@@ -91,6 +99,8 @@ impl VideoReceiver {
             last_arrival: now,
             packets: PacketBuffer::default(),
             missing: MissingPackets::default(),
+            delivered: Delivered::default(),
+            acknowledged_at: None,
             outputs: VecDeque::new(),
             counts: Counts::default(),
         }
@@ -106,6 +116,7 @@ impl VideoReceiver {
         let sequence = extend(highest, packet.sequence);
         if (sequence - highest).abs() > MAX_JUMP {
             self.start_over(now);
+            self.delivered.clear();
             self.highest = Some(sequence);
         } else if sequence > highest {
             self.highest = Some(sequence);
@@ -127,7 +138,8 @@ impl VideoReceiver {
             self.start_over(now);
         }
         let VideoPacket { timestamp, marker, piece, .. } = packet;
-        if self.packets.insert(sequence, Held { timestamp, marker, arrived: now, piece }) {
+        let enters = piece.as_ref().is_some_and(|piece| self.enters(piece));
+        if self.packets.insert(sequence, Held { timestamp, marker, arrived: now, enters, piece }) {
             self.last_arrival = now;
             self.deliver(now);
         }
@@ -215,7 +227,7 @@ impl VideoReceiver {
                         _ => return self.break_chain(now),
                     },
                     // A whole keyframe beyond a gap makes the frames in the gap pointless.
-                    Scan::Incomplete => match self.packets.whole_keyframe(next) {
+                    Scan::Incomplete => match self.packets.whole_entry(next) {
                         Some((first, last)) => {
                             let Some((codec, _)) = self.skip_to(first) else { return };
                             (last, codec)
@@ -225,17 +237,40 @@ impl VideoReceiver {
                     Scan::Broken => return self.break_chain(now),
                 },
                 Chain::AwaitingKeyframe { .. } => {
-                    let Some((first, last)) = self.packets.whole_keyframe(i64::MIN) else { return };
+                    let Some((first, last)) = self.packets.whole_entry(i64::MIN) else { return };
                     let Some((codec, _)) = self.skip_to(first) else { return };
                     (last, codec)
                 }
             };
+            let picture = self.packets.picture(i64::MIN);
             self.missing.forget_before(last + 1);
             self.chain = Chain::Following { next: last + 1, codec };
             if let Some(frame) = self.packets.take_frame(last) {
                 self.counts.frames += 1;
                 self.outputs.push_back(Output::Frame(frame));
+                if let Some(picture) = picture {
+                    self.delivered.add(picture);
+                    self.acknowledge(now, ACKNOWLEDGE_EVERY);
+                }
             }
+        }
+    }
+
+    /// Whether the picture of this piece begins with it and can be decoded though those just before are not there: a
+    /// keyframe, or one whose references were delivered. One that refers to the picture before may need others too.
+    fn enters(&self, piece: &Piece) -> bool {
+        let refers = |back: u8| back > 1 && piece.picture.is_some_and(|id| self.delivered.has(before(id, back)));
+        let mut references = piece.references.into_iter().filter(|back| *back != 0).peekable();
+        piece.keyframe || piece.start && references.peek().is_some() && references.all(refers)
+    }
+
+    /// Tells the sender which pictures came, unless it was told within `spacing`.
+    fn acknowledge(&mut self, now: Instant, spacing: Duration) {
+        if self.acknowledged_at.is_none_or(|at| at + spacing <= now)
+            && let Some(told) = self.delivered.acknowledgement()
+        {
+            self.acknowledged_at = Some(now);
+            self.outputs.push_back(Output::Acknowledge(told));
         }
     }
 
@@ -255,7 +290,7 @@ impl VideoReceiver {
 
     /// Stops waiting for what is missing. A keyframe on its way is kept, otherwise one is asked for.
     fn give_up(&mut self, now: Instant) {
-        if let Some(first) = self.packets.newest_keyframe_start() {
+        if let Some(first) = self.packets.newest_entry_start() {
             self.count_lost(|missing| missing.forget_before(first));
             self.packets.drop_before(first);
             self.chain = Chain::AwaitingKeyframe { request_at: now + KEYFRAME_PROGRESS };
@@ -265,6 +300,8 @@ impl VideoReceiver {
     }
 
     fn start_over(&mut self, now: Instant) {
+        // The sender may know a picture to go on from that was delivered.
+        self.acknowledge(now, Duration::ZERO);
         self.count_lost(MissingPackets::clear);
         self.packets.clear();
         self.outputs.push_back(Output::KeyframeRequest);
@@ -272,7 +309,7 @@ impl VideoReceiver {
     }
 
     fn request_keyframe(&mut self, now: Instant, rtt: Duration) {
-        let coming = self.packets.newest_keyframe_start().is_some() && now < self.last_arrival + KEYFRAME_PROGRESS;
+        let coming = self.packets.newest_entry_start().is_some() && now < self.last_arrival + KEYFRAME_PROGRESS;
         let spacing = if coming {
             KEYFRAME_PROGRESS
         } else {
@@ -285,6 +322,11 @@ impl VideoReceiver {
     fn count_lost(&mut self, forget: impl FnOnce(&mut MissingPackets) -> usize) {
         self.counts.lost += u64::try_from(forget(&mut self.missing)).unwrap_or(u64::MAX);
     }
+}
+
+/// The id of the picture `back` before `picture`.
+fn before(picture: u16, back: u8) -> u16 {
+    picture.wrapping_sub(back.into()) & PICTURE_ID_MASK
 }
 
 fn patience(rtt: Duration) -> Duration {

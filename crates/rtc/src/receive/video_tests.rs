@@ -9,10 +9,12 @@ struct Rig {
     now: Instant,
     sequence: u16,
     timestamp: u32,
+    picture: u16,
     receiver: VideoReceiver,
     frames: Vec<ReceivedVideo>,
     nacked: Vec<u16>,
     requests: usize,
+    acknowledged: Vec<Acknowledgement>,
 }
 
 impl Rig {
@@ -22,10 +24,12 @@ impl Rig {
             now,
             sequence: first,
             timestamp: u32::MAX - 6_000,
+            picture: PICTURE_ID_MASK - 3,
             receiver: VideoReceiver::new(now),
             frames: Vec::new(),
             nacked: Vec::new(),
             requests: 0,
+            acknowledged: Vec::new(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Rig {
 
     fn coded(&mut self, codec: VideoCodec, keyframe: bool, count: u16) -> Vec<VideoPacket> {
         self.timestamp = self.timestamp.wrapping_add(3_000);
+        self.picture += 1;
         let packets = (0..count)
             .map(|n| VideoPacket {
                 sequence: self.sequence.wrapping_add(n),
@@ -45,6 +50,8 @@ impl Rig {
                     codec,
                     start: n == 0,
                     keyframe: keyframe && n == 0,
+                    picture: Some(self.picture & PICTURE_ID_MASK),
+                    references: [0; 3],
                     data: Bytes::from(vec![u8::try_from(n).unwrap(); 3]),
                 }),
             })
@@ -66,6 +73,7 @@ impl Rig {
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Nack(sequences) => self.nacked.extend(sequences),
                 Output::KeyframeRequest => self.requests += 1,
+                Output::Acknowledge(told) => self.acknowledged.push(told),
             }
         }
     }
@@ -271,4 +279,61 @@ fn random_loss_with_retransmission_delivers_everything() {
         }
     }
     assert!(rig.frames.len() >= 595, "{} of 600, {} requests", rig.frames.len(), rig.requests);
+}
+
+#[test]
+fn a_picture_from_a_delivered_one_bridges_a_gap() {
+    let mut rig = Rig::new(0);
+    for n in 0..6 {
+        let frame = rig.frame(n == 0, 2);
+        rig.give(frame);
+        rig.pass(ms(33));
+    }
+    // Two are lost, and what follows them cannot be decoded.
+    rig.frame(false, 2);
+    rig.frame(false, 2);
+    let next = rig.frame(false, 2);
+    rig.give(next);
+    assert_eq!(rig.frames.len(), 6);
+    // One that refers to a lost picture does not help, nor one that refers to the picture before.
+    for references in [[3, 0, 0], [1, 0, 0], [5, 2, 0]] {
+        let mut useless = rig.frame(false, 1);
+        useless[0].piece.as_mut().unwrap().references = references;
+        rig.give(useless);
+    }
+    assert_eq!(rig.frames.len(), 6);
+    let mut bridge = rig.frame(false, 2);
+    for packet in &mut bridge {
+        packet.piece.as_mut().unwrap().references = [8, 0, 0];
+    }
+    rig.give(bridge);
+    let next = rig.frame(false, 2);
+    rig.give(next);
+    assert_eq!((rig.frames.len(), rig.requests), (8, 0));
+    assert!(!rig.frames[6].keyframe);
+    rig.pass(ms(150));
+    let next = rig.frame(false, 1);
+    rig.give(next);
+    let told = rig.acknowledged.last().unwrap();
+    // The last three, not the six before them, and the six before those.
+    assert_eq!((told.newest, told.delivered), (rig.picture & PICTURE_ID_MASK, 0b111_1110_0000_0111));
+}
+
+#[test]
+fn acknowledges_now_and_then_and_when_it_gives_up() {
+    let mut rig = Rig::new(0);
+    for n in 0..30 {
+        let frame = rig.frame(n == 0, 1);
+        rig.give(frame);
+        rig.pass(ms(33));
+    }
+    assert!((8..=11).contains(&rig.acknowledged.len()), "{}", rig.acknowledged.len());
+    rig.frame(false, 1);
+    rig.pass(ms(33));
+    let frame = rig.frame(false, 1);
+    let before = rig.acknowledged.len();
+    rig.give(frame);
+    rig.pass(ms(300));
+    assert_eq!((rig.acknowledged.len(), rig.requests), (before + 1, 1));
+    assert_eq!(rig.acknowledged[before].delivered & 1, 1);
 }

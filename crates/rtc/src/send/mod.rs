@@ -6,6 +6,7 @@
 mod budget;
 mod pacer;
 mod packetize;
+mod pictures;
 mod resend;
 mod task;
 mod video;
@@ -25,6 +26,7 @@ use crate::link::Link;
 pub(crate) use budget::Shares;
 #[cfg(test)]
 pub(crate) use pacer::Pacer;
+pub(crate) use pictures::SentPictures;
 pub(crate) use task::{Seed, Tracks, run};
 #[cfg(test)]
 pub(crate) use video::{PathState, VideoOut};

@@ -22,6 +22,11 @@ impl Packetizer {
         Self { picture_id: first_picture_id & 0x7fff }
     }
 
+    /// Of the frame cut last.
+    pub(crate) fn picture_id(&self) -> u16 {
+        self.picture_id
+    }
+
     /// The payloads of one frame, each at most [`MAX_PAYLOAD`] long and about the same size; none if the frame is empty or
     /// absurdly large.
     pub(crate) fn cut(&mut self, frame: &EncodedVideo) -> Vec<Bytes> {

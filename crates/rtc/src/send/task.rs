@@ -130,10 +130,13 @@ impl<'a> Writer<'a> {
         let link = &self.queue.link;
         let timestamp = self.queue.clock.timestamp(frame.captured_at);
         let path = PathState { target: link.target(), rtt: link.rtt(), losses: link.losses() };
-        if let Err(reason) = self.video.push(frame, timestamp, sending, &path) {
-            tracing::debug!(%reason, "frame dropped");
-            self.queue.break_chain();
-            return false;
+        match self.video.push(frame, timestamp, sending, &path) {
+            Ok(picture) => link.on_picture_sent(picture, frame.captured_at),
+            Err(reason) => {
+                tracing::debug!(%reason, "frame dropped");
+                self.queue.break_chain();
+                return false;
+            }
         }
         if frame.keyframe {
             link.on_keyframe_sent(Instant::now());

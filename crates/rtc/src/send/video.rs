@@ -85,7 +85,7 @@ impl VideoOut {
         }
     }
 
-    /// Cuts a frame and queues its packets, and parity after them if the other side takes it.
+    /// Cuts a frame and queues its packets, and parity after them if the other side takes it. Returns the picture's id.
     ///
     /// # Errors
     /// [`FrameRefused`]; then nothing of it is sent.
@@ -95,7 +95,7 @@ impl VideoOut {
         timestamp: u32,
         sending: Sending,
         path: &PathState,
-    ) -> Result<(), FrameRefused> {
+    ) -> Result<u16, FrameRefused> {
         if !self.pacer.has_room(frame.data.len(), path.target) {
             return Err(FrameRefused::Full);
         }
@@ -133,7 +133,7 @@ impl VideoOut {
                 self.pacer.push(payload.len(), Outgoing::Parity(rtp::Packet { header, payload }));
             }
         }
-        Ok(())
+        Ok(self.packetizer.picture_id())
     }
 
     /// The other side asks for packets again. Where much is lost each goes twice: another round trip would be dearer.

@@ -224,6 +224,7 @@ impl Run {
                     self.outcome.nacks += 1;
                     self.path.send_back(self.now, Carried::Nack(sequences));
                 }
+                Output::Acknowledge(_) => {}
                 Output::KeyframeRequest => self.path.send_back(self.now, Carried::KeyframeRequest),
             }
         }

@@ -11,6 +11,7 @@ use eyeline_media::frame::{ReceivedAudio, ReceivedVideo};
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::raw_packet::RawPacket;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
 use rtc::rtp;
 use rtc::sansio::Protocol;
@@ -121,6 +122,12 @@ impl MediaTap {
                 Output::Nack(sequences) => {
                     let nacks = nack_pairs_from_sequence_numbers(&sequences);
                     requests.push(Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks }));
+                }
+                Output::Acknowledge(told) => {
+                    // Only a peer like us knows what to do with it.
+                    if self.link.receiving().parity.is_some() {
+                        requests.push(Box::new(RawPacket(told.write(sender_ssrc))));
+                    }
                 }
                 Output::KeyframeRequest => {
                     if self.link.may_request_keyframe(now) {

@@ -18,6 +18,7 @@ use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 use rtc::shared::marshal::MarshalSize;
 
+use crate::acknowledge::Acknowledgement;
 use crate::events::PeerEvent;
 use crate::link::Link;
 use crate::proof;
@@ -56,6 +57,8 @@ impl WireTap {
         } else if let Some(RawPacket(bytes)) = packet.downcast_ref() {
             if let Some(proof) = proof::read(bytes) {
                 self.link.mailbox.post(PeerEvent::Proof(proof));
+            } else if let Some(told) = Acknowledgement::read(bytes) {
+                self.link.acknowledge(told);
             }
         } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
             self.link.count(|stats| stats.nacks_received += 1);

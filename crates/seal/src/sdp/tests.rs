@@ -30,6 +30,16 @@ fn real_descriptions_pass() {
 }
 
 #[test]
+fn our_parity_packets_pass_and_no_other_invention() {
+    let with = |name: &str| {
+        let offered = SMALL.replace("SAVPF 111 0", "SAVPF 111 0 120");
+        offered.replace("a=rtpmap:111", &format!("a=rtpmap:120 {name}/90000\r\na=rtpmap:111"))
+    };
+    assert_eq!(check(&with("x-eyeline-parity")), check(SMALL));
+    assert_eq!(check(&with("x-eyeline-other")), Err(SdpError::Codec));
+}
+
+#[test]
 fn one_thing_wrong_is_refused_by_its_name() {
     let long = format!("a=mid:{}\r\n", "x".repeat(LINE_BYTES_MAX));
     for (from, to, error) in [

@@ -309,7 +309,7 @@ impl VideoEncoder {
             // Its rate control does not need it, and its quantisers mean something else.
             VideoCodec::Vp8 => FINEST,
         };
-        let drop_below = if keyframe || recovers || self.left_out >= MAX_LEFT_OUT { 0 } else { DROP_BELOW };
+        let drop_below = if recovers || self.left_out >= MAX_LEFT_OUT { 0 } else { DROP_BELOW };
         if (finest, drop_below) != (self.config.rc_min_quantizer, self.config.rc_dropframe_thresh) {
             self.reconfigure(|config| (config.rc_min_quantizer, config.rc_dropframe_thresh) = (finest, drop_below))?;
         }
