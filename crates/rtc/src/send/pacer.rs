@@ -21,6 +21,10 @@ const BURST: Duration = Duration::from_millis(4);
 /// Bytes of headers around each payload.
 const OVERHEAD: usize = 40;
 
+/// What is urgent may take this share of the target, so that retransmissions never keep a full queue full.
+const URGENT_SHARE: f64 = 0.5;
+/// And as much at once as that makes in this time.
+const URGENT_BURST: Duration = Duration::from_millis(300);
 /// A probe is over this long after its first packet, even if nothing was there to fill it.
 const PROBE_TIME: Duration = Duration::from_millis(100);
 
@@ -29,6 +33,8 @@ const PROBE_TIME: Duration = Duration::from_millis(100);
 pub(crate) struct Pacer<T> {
     /// Leaves first: what somebody waits for already.
     urgent: VecDeque<(usize, T)>,
+    /// When the next of those may leave.
+    urgent_from: Option<Instant>,
     queue: VecDeque<(usize, T)>,
     queued: usize,
     /// When the next packet may leave.
@@ -48,7 +54,15 @@ struct Burst {
 
 impl<T> Default for Pacer<T> {
     fn default() -> Self {
-        Self { urgent: VecDeque::new(), queue: VecDeque::new(), queued: 0, next: None, pace: None, probe: None }
+        Self {
+            urgent: VecDeque::new(),
+            urgent_from: None,
+            queue: VecDeque::new(),
+            queued: 0,
+            next: None,
+            pace: None,
+            probe: None,
+        }
     }
 }
 
@@ -86,13 +100,24 @@ impl<T> Pacer<T> {
             return None;
         }
         let drain = bits(self.queued) / MAX_QUEUE.as_secs_f64();
-        let (size, packet) = self.urgent.pop_front().or_else(|| self.queue.pop_front())?;
-        self.queued -= size;
         let target = rate(target);
+        let (size, packet) = self.pop_urgent(now, target).or_else(|| self.queue.pop_front())?;
+        self.queued -= size;
         let most = MAX_PACE * target;
         let pace = drain.clamp(self.pace.map_or(PACE * target, rate).min(most), most);
         self.advance(now, size, pace);
         Some(packet)
+    }
+
+    fn pop_urgent(&mut self, now: Instant, target: f64) -> Option<(usize, T)> {
+        if self.probe.is_none() && self.urgent_from.is_some_and(|from| from > now) {
+            return None;
+        }
+        let (size, packet) = self.urgent.pop_front()?;
+        let earliest = now.checked_sub(URGENT_BURST).unwrap_or(now);
+        let from = self.urgent_from.unwrap_or(earliest).max(earliest);
+        self.urgent_from = Some(from + Duration::from_secs_f64(seconds(size, URGENT_SHARE * target)));
+        Some((size, packet))
     }
 
     /// How many bytes of padding a probe wants at `now`; none while packets wait. Tell [`padded`](Self::padded) what was sent.
@@ -116,7 +141,11 @@ impl<T> Pacer<T> {
     /// When [`pop`](Self::pop) or [`padding`](Self::padding) will have something; `None` while there is nothing to wait for.
     pub(crate) fn next(&self) -> Option<Instant> {
         let next = self.next?;
-        (self.queued > 0 || self.probe.is_some()).then(|| next.checked_sub(BURST / 2).unwrap_or(next))
+        let next = next.checked_sub(BURST / 2).unwrap_or(next);
+        if self.probe.is_some() || !self.queue.is_empty() {
+            return Some(next);
+        }
+        self.urgent.front().map(|_| self.urgent_from.map_or(next, |from| from.max(next)))
     }
 
     /// A packet left: the next may when this one would be through at `pace`, or at the probe's rate if that is faster.
@@ -202,6 +231,20 @@ mod tests {
         let order: Vec<u32> = drain(&mut pacer, Instant::now()).into_iter().map(|(_, n)| n).collect();
         assert_eq!(order, [3, 1, 2]);
         assert_eq!(pacer.next(), None);
+    }
+
+    #[test]
+    fn urgent_packets_leave_first_but_never_take_it_all() {
+        let mut pacer = Pacer::default();
+        for n in 0..60 {
+            pacer.push_urgent(1_210, n);
+            pacer.push(1_210, n + 100);
+        }
+        let out = drain(&mut pacer, Instant::now());
+        assert!(out.len() == 120 && out[..10].iter().all(|(_, n)| *n < 100));
+        // 0.5 Mbit/s and 300 ms of it ahead: 50 packets of 10 kbit a second, 15 at once.
+        let urgent = out.iter().filter(|(at, n)| *n < 100 && at.as_millis() < 300).count();
+        assert!((25..=32).contains(&urgent), "{urgent}");
     }
 
     #[test]

@@ -18,8 +18,12 @@ const GROWING: f64 = 0.03;
 const DROPPING: f64 = 0.3;
 /// A draining queue that is not gone so many seconds after it should be is kept full by others.
 const PATIENCE: f64 = 0.5;
+/// Sending less than this share of the path empties its queue.
+const OBEYED: f64 = 0.9;
+/// Beside others the rate begins at most at this multiple of what was left for us when they came.
+const COMPETING_FROM: f64 = 3.0;
 /// Growth beside others that keep the queue full, in bits per second each second, like TCP.
-const COMPETING_GROWTH: f64 = 100e3;
+const COMPETING_GROWTH: f64 = 150e3;
 /// What is left of the rate after a loss beside them, like TCP.
 const COMPETING_CUT: f64 = 0.7;
 /// Seconds beside others before it is tried again whether the queue empties.
@@ -74,13 +78,19 @@ impl PathEstimator {
         let patience = PATIENCE + worst / (1.0 - drain_share(worst)) + worst + self.brake.round_trip();
         if now - since < patience {
             self.phase = Phase::Draining { since, queue: worst, path, before };
-        } else if queue < worst * 0.6 {
+        } else if queue < worst * 0.6 || !self.obeyed(path) {
+            let path = self.path_now().unwrap_or(path);
             self.phase = Phase::Draining { since: now, queue, path, before };
         } else {
             self.phase = Phase::Competing { since: now, last_cut: now };
-            return before;
+            return before.min(path * COMPETING_FROM);
         }
         path * drain_share(queue.max(self.unseen_queue(path)))
+    }
+
+    /// Whether so little was sent that the queue should be gone: an encoder that does not follow keeps it full as well.
+    fn obeyed(&self, path: f64) -> bool {
+        self.sent.bps().is_some_and(|sent| sent < path * OBEYED)
     }
 
     /// Seconds of queue that bytes in flight make on a path that takes so much, before their delays are known.

@@ -43,6 +43,8 @@ pub(super) struct Flow {
     estimator: Box<dyn Estimator>,
     /// The encoder makes at most this much, bits per second.
     pub(super) encoder_max: f64,
+    /// And at least this much, whatever it is told.
+    pub(super) encoder_min: f64,
     /// Whether there is padding to fill probes with.
     pub(super) has_padding: bool,
     seed: u64,
@@ -77,6 +79,7 @@ impl Flow {
             start,
             estimator: Box::new(estimator),
             encoder_max: f64::MAX,
+            encoder_min: 30e3,
             has_padding: true,
             seed: 42 + number as u64,
             encoder_target: start_kbps as f64 * 1e3,
@@ -141,7 +144,7 @@ impl Flow {
         // The encoder learns a new target with the next frame.
         let target = self.encoder_target;
         self.encoder_target = self.estimator.advice().target.bps() as f64;
-        let video = (target - SOUND_BPS).clamp(30e3, self.encoder_max);
+        let video = (target - SOUND_BPS).clamp(self.encoder_min, self.encoder_max);
         let spread = 0.7 + 0.6 * self.random();
         let size =
             video * FRAME.as_secs_f64() / 8.0 * if std::mem::take(&mut self.keyframe) { KEYFRAME } else { spread };

@@ -104,6 +104,22 @@ fn a_drop_with_little_buffer_loses_packets_and_is_followed_as_well() {
 }
 
 #[test]
+fn an_encoder_that_cannot_make_less_is_not_taken_for_others() {
+    let mut world = World::new(kbps(3_000));
+    world.join(800, 2_548);
+    world.run(15);
+    world.change(|link| link.rate_bps = Some(500_000));
+    world.flows[0].encoder_min = 480e3;
+    world.run(4);
+    world.flows[0].encoder_min = 30e3;
+    world.run(10);
+    let most = world.flows[0].targets.iter().skip(160).copied().fold(0.0, f64::max);
+    let (used, p95, _) = figures("3 -> 0.5 Mbit/s, encoder too slow to follow", &world, (20.0, 29.0), 0.5e6);
+    assert!(most < 700e3, "{most}");
+    assert!(used > 0.75 && p95 < 120.0, "{used} {p95}");
+}
+
+#[test]
 fn random_loss_does_not_starve_it() {
     for (loss, least) in [(0.0, 0.8), (0.02, 0.75), (0.05, 0.7), (0.10, 0.6), (0.2, 0.5)] {
         let mut config = kbps(3_000);
