@@ -1,9 +1,6 @@
 //! `eyeline-bench`: Eyeline beside headless Chromium on the same emulated links. `./dev bench` builds and runs it.
-#![cfg_attr(not(target_os = "linux"), expect(unused, reason = "network namespaces and TUN devices are Linux's"))]
-#![allow(
-    clippy::cast_precision_loss,
+#![expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "measured numbers of a few minutes, far from the limits of their types"
 )]
 
