@@ -89,7 +89,8 @@ const TAP = `
 
 async function probe_sound(which, stream) {
   const context = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
-  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([TAP], { type: "text/javascript" })));
+  // Not a blob nor a file: a page without an origin may load neither into a worklet.
+  await context.audioWorklet.addModule("data:text/javascript," + encodeURIComponent(TAP));
   const source = new MediaStreamAudioSourceNode(context, { mediaStream: new MediaStream(stream.getAudioTracks()) });
   const tap = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
   tap.port.onmessage = ({ data }) => sound[which].push(data);

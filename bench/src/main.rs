@@ -1,9 +1,6 @@
 //! `eyeline-bench`: Eyeline beside headless Chromium on the same emulated links. `./dev bench` builds and runs it.
-#![cfg_attr(not(target_os = "linux"), expect(unused, reason = "network namespaces and TUN devices are Linux's"))]
-#![allow(
-    clippy::cast_precision_loss,
+#![expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "measured numbers of a few minutes, far from the limits of their types"
 )]
 
@@ -14,11 +11,13 @@ mod cost;
 mod metrics;
 mod network;
 mod record;
+mod report;
 mod run;
 mod scenario;
 mod share;
 mod store;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,6 +55,9 @@ struct Args {
     /// Only check that the emulator does what it is told
     #[arg(long)]
     check_emulator: bool,
+    /// Only write the results of what has been run; done by itself after a series of all systems on all scenarios
+    #[arg(long)]
+    report: bool,
     /// List the scenarios
     #[arg(long)]
     list: bool,
@@ -87,16 +89,29 @@ fn bench(args: &Args) -> Outcome {
     }
     let folder = repository().join("out/bench");
     std::fs::create_dir_all(&folder)?;
-    let material = Material::in_folder(&folder)?;
     let store = Store::at(folder.join("runs.jsonl"));
+    if !args.report {
+        run_all(args, &store, &Material::in_folder(&folder)?)?;
+    }
+    if args.report || (args.scenarios.is_empty() && args.only.is_empty() && missing(args, &store)?.is_empty()) {
+        let mut subjects = BTreeMap::new();
+        for system in System::ALL {
+            subjects.insert(system.name(), system.subject()?);
+        }
+        report::write(&store.runs(), &subjects, args.runs)?;
+    }
+    Ok(())
+}
+
+fn run_all(args: &Args, store: &Store, material: &Material) -> Outcome {
     let (mut done, mut failed) = (0, 0);
-    for (scenario, system, number) in missing(args, &store)? {
+    for (scenario, system, number) in missing(args, store)? {
         if args.at_most.is_some_and(|most| done == most) {
             println!("more is left to run");
             return Ok(());
         }
         done += 1;
-        match run::run(&scenario, system, number, &material) {
+        match run::run(&scenario, system, number, material) {
             Ok(run) => {
                 println!("{}", line(&run));
                 store.add(&run)?;

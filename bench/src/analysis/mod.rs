@@ -56,7 +56,8 @@ pub(crate) fn analyse(trace: &Trace, link: &LinkRecord, scenario: &Scenario, fil
     let mut figures = Figures::default();
     let mut note = |name: &str, value: f64| {
         if value.is_finite() {
-            figures.values.insert(name.into(), value);
+            // A sum of nothing is -0.
+            figures.values.insert(name.into(), value + 0.0);
         }
     };
     note("first_ms", (first - trace.asked_us) as f64 / 1e3);
