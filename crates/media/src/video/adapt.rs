@@ -12,12 +12,15 @@ use crate::units::Bitrate;
 
 /// Heights of a landscape picture (shorter sides), and the VP9 rate from which a call begins with each.
 const RUNGS: [(u32, u64); 6] = [(1080, 1_800), (720, 550), (540, 220), (360, 110), (270, 50), (180, 0)];
+/// Above this quantiser the next smaller one of [`RUNGS`] looks better: there their SSIM curves cross. Those of 540 lines and fewer
+/// are coded at a slower setting, which moves the point. Hardly anything looks better at 180 lines.
+const COARSE: [f32; 6] = [42.0, 42.0, 45.0, 48.0, 51.0, 63.0];
+/// A size is gone up to when it would land this much below its [`COARSE`], so that sizes do not flap.
+const MARGIN: f32 = 5.0;
 /// VP8 needs about this many percent of VP9's rate for the same picture (720p talking head, VMAF).
 const VP8_PERCENT: u64 = 180;
 /// Above this quantiser a screen is sent less often.
-const COARSE: f32 = 44.0;
-/// Of up to this many lines pictures are coded at the slower, better setting, which moves the points below.
-const SLOW_UP_TO_LINES: u32 = 540;
+const COARSE_SCREEN: f32 = 44.0;
 /// A larger size that lands below this one is worth it for certain.
 const PLENTY: f32 = 32.0;
 /// How long the quantiser must ask for a smaller size, for a larger one, and for one of which it is certain.
@@ -120,15 +123,15 @@ impl Adaptation {
         let at = |rung: usize| Operating { bitrate: asked.bitrate, short: RUNGS[rung].0.min(full) };
         let Some((mean, measured)) = self.quantizer else { return rung };
         let expected = |rung: usize| measured.expect(mean, at(rung));
-        let is_coarse = expected(rung) > coarse(rung);
+        let is_coarse = expected(rung) > COARSE[rung];
         let coarse_for = lasting(&mut self.coarse_since, now, is_coarse);
         let lowest = RUNGS.len() - 1;
         let foretold = expected(rung) - mean >= FORETOLD;
         if is_coarse && (foretold || self.seen >= SETTLED && coarse_for >= DOWN_AFTER) {
-            let next = (rung..=lowest).find(|&rung| expected(rung) <= coarse(rung)).unwrap_or(lowest);
+            let next = (rung..=lowest).find(|&rung| expected(rung) <= COARSE[rung]).unwrap_or(lowest);
             return self.change(rung, next.max((rung + 1).min(lowest)));
         }
-        let larger = (top..rung).find(|&larger| expected(larger) <= fine(larger));
+        let larger = (top..rung).find(|&larger| expected(larger) <= COARSE[larger] - MARGIN);
         let fine_for = lasting(&mut self.fine_since, now, larger.is_some() && self.seen >= SETTLED);
         let Some(larger) = larger else { return rung };
         let patience = match asked.codec {
@@ -150,7 +153,7 @@ impl Adaptation {
     fn pace_screen(&mut self, now: Instant, bitrate: Bitrate, full: u32, top: usize) -> usize {
         let Some((mean, measured)) = self.quantizer else { return top };
         let expected = measured.expect(mean, Operating { bitrate, short: full });
-        let coarse_for = lasting(&mut self.coarse_since, now, expected > COARSE && self.seen >= SETTLED);
+        let coarse_for = lasting(&mut self.coarse_since, now, expected > COARSE_SCREEN && self.seen >= SETTLED);
         let fine_for = lasting(&mut self.fine_since, now, expected < PLENTY && self.seen >= SETTLED);
         let slower = self.coarse_since.is_some() && coarse_for >= DOWN_AFTER;
         let faster = self.fine_since.is_some() && fine_for >= UP_AFTER;
@@ -221,16 +224,6 @@ fn lasting(since: &mut Option<Instant>, now: Instant, holds: bool) -> Duration {
         return Duration::ZERO;
     }
     now.saturating_duration_since(*since.get_or_insert(now))
-}
-
-/// Above this quantiser the next smaller size looks better: the SSIM curves of neighbouring sizes cross here.
-fn coarse(rung: usize) -> f32 {
-    if RUNGS[rung].0 > SLOW_UP_TO_LINES { 42.0 } else { 45.0 }
-}
-
-/// A size is gone up to when it would land at or below this one: under [`coarse`] by a margin, so that sizes do not flap.
-fn fine(rung: usize) -> f32 {
-    if RUNGS[rung].0 > SLOW_UP_TO_LINES { 36.0 } else { 41.0 }
 }
 
 fn first_rung(asked: &Conditions) -> usize {

@@ -55,9 +55,9 @@ fn easy_content_keeps_its_size_where_hard_content_gets_smaller() {
 fn a_cut_counts_on_the_very_next_picture() {
     let mut rig = Rig::new(3_000, 33.0);
     rig.run(3_000, 3.0);
-    rig.asked.bitrate = Bitrate::from_kbps(150);
+    rig.asked.bitrate = Bitrate::from_kbps(100);
     assert_eq!(rig.picture().1, 360);
-    assert_eq!(rig.run(150, 5.0), [360], "and that is where it stays");
+    assert_eq!(rig.run(100, 5.0), [360], "and that is where it stays");
 }
 
 #[test]

@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(floor.next(at(3_000, 720), Kind::Ordinary, 54), FINEST);
         floor.moved(at(3_000, 720));
         floor.moved(at(400, 720));
-        for bound in [36, 33, 30] {
+        for bound in [33, 30, 27] {
             assert_eq!(
                 floor.next(at(400, 540), Kind::Ordinary, 54),
                 bound,
