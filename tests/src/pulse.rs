@@ -83,6 +83,20 @@ impl Pulse {
         Process::start(scene, "parecord", &mut command)
     }
 
+    /// Lets the microphone hear the speaker, as in a room without headphones: after `delay`, at half the amplitude.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub fn let_the_microphone_hear_the_speaker(&self, delay: Duration) -> Outcome {
+        let latency = format!("latency_msec={}", delay.as_millis());
+        self.control(&["load-module", "module-loopback", "source=speaker.monitor", "sink=voice", &latency])?;
+        // The loopback is the only stream that plays to the voice as yet.
+        let streams = run(Command::new("pactl").args(["list", "short", "sink-inputs"]).envs(self.environment()))?;
+        let stream = streams.split_whitespace().next().unwrap_or_default();
+        // PulseAudio's volumes are cubic: 79 % are -6 dB.
+        self.control(&["set-sink-input-volume", stream, "79%"])
+    }
+
     /// Takes the microphone away, as pulling its plug does.
     ///
     /// # Errors

@@ -32,6 +32,10 @@ pub(super) struct EchoCanceller {
     processor: BlockProcessor,
     played_block: Block,
     heard_block: Block,
+    /// The last two blocks heard, older first, and whether AEC3 has not seen them: it gives back every block one later, so
+    /// the older of them comes out next.
+    recent: [Block; 2],
+    idle: bool,
     cleaned: Pending,
 }
 
@@ -103,6 +107,8 @@ impl EchoCanceller {
             processor: BlockProcessor::new(config, SAMPLE_RATE_HZ as usize, 1, 1),
             played_block: Block::new(BANDS, 1),
             heard_block: Block::new(BANDS, 1),
+            recent: [Block::new(BANDS, 1), Block::new(BANDS, 1)],
+            idle: false,
             cleaned: Pending::new(LAG),
         }
     }
@@ -110,6 +116,9 @@ impl EchoCanceller {
     /// Takes the echo of `played` out of `mic`, which comes out a few milliseconds later. `clipped`: the microphone was
     /// driven too hard, so that its echo is no echo that a filter could model.
     pub(super) fn process(&mut self, mic: &mut Frame, played: &Frame, clipped: bool) {
+        if std::mem::take(&mut self.idle) {
+            self.wake();
+        }
         self.played.push(played);
         self.run(mic, |canceller| {
             canceller.processor.buffer_render(&canceller.played_block);
@@ -120,8 +129,19 @@ impl EchoCanceller {
     /// Only delays `mic` as [`process`](Self::process) does: for when nothing was played for long. What was learnt of the
     /// room stays.
     pub(super) fn idle(&mut self, mic: &mut Frame) {
+        self.idle = true;
         self.played.push_silence();
-        self.run(mic, |_| ());
+        self.run(mic, |canceller| copy(&canceller.recent[0], &mut canceller.heard_block));
+    }
+
+    /// Shows AEC3 the last blocks before it goes on, or what it kept of the time before would be heard.
+    fn wake(&mut self) {
+        let silence = Block::new(BANDS, 1);
+        for block in &self.recent {
+            copy(block, &mut self.heard_block);
+            self.processor.buffer_render(&silence);
+            self.processor.process_capture(false, false, None, &mut self.heard_block);
+        }
     }
 
     fn run(&mut self, mic: &mut Frame, clean_block: impl Fn(&mut Self)) {
@@ -129,6 +149,8 @@ impl EchoCanceller {
         while self.heard.pending.len >= BLOCK {
             self.played.take(&mut self.played_block);
             self.heard.take(&mut self.heard_block);
+            self.recent.swap(0, 1);
+            copy(&self.heard_block, &mut self.recent[1]);
             clean_block(self);
             self.cleaned.push(BLOCK, |i| self.heard_block.view(i, 0));
         }
@@ -138,7 +160,25 @@ impl EchoCanceller {
     }
 }
 
-/// How AEC3 is set.
+fn copy(from: &Block, to: &mut Block) {
+    for band in 0..BANDS {
+        to.view_mut(band, 0).copy_from_slice(from.view(band, 0));
+    }
+}
+
+/// How AEC3 is set: as in libwebrtc, but for what keeps more of a voice in double talk at the same cancellation.
 pub(super) fn tuning() -> EchoCanceller3Config {
-    EchoCanceller3Config::default()
+    let mut config = EchoCanceller3Config::default();
+    // 96 ms of room in the filter, for 52: what the filter takes away need not be suppressed.
+    config.filter.refined.length_blocks = 24;
+    config.filter.coarse.length_blocks = 24;
+    config.filter.refined_initial.length_blocks = 20;
+    config.filter.coarse_initial.length_blocks = 20;
+    // Rooms ring shorter than the default believes while the near end talks, and fewer loud bands are a near end.
+    config.ep_strength.nearend_len = 0.5;
+    config.ep_strength.use_conservative_tail_frequency_response = false;
+    config.suppressor.dominant_nearend_detection.enr_threshold = 0.5;
+    config.suppressor.dominant_nearend_detection.snr_threshold = 20.0;
+    config.suppressor.dominant_nearend_detection.trigger_threshold = 6;
+    config
 }

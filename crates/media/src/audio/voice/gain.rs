@@ -26,8 +26,11 @@ const GAIN_MAX_DB: f32 = 24.0;
 const GAIN_MIN_DB: f32 = -12.0;
 
 /// How fast the gain may rise and fall: slower than syllables and words, so that nobody hears it move.
-const RISE_DB_PER_S: f32 = 6.0;
+const RISE_DB_PER_S: f32 = 8.0;
 const FALL_DB_PER_S: f32 = 12.0;
+
+/// Blocks for which the gain goes on moving after certain speech: the unvoiced sounds and stops within a word.
+const HOLD_BLOCKS: u32 = 30;
 
 /// Noise is never raised above this, in dBFS.
 const NOISE_MAX_DBFS: f32 = -52.0;
@@ -45,6 +48,8 @@ pub(super) struct GainControl {
     gain_db: f32,
     /// Blocks of speech in a row.
     speaking: i32,
+    /// Blocks for which the gain may still move.
+    hold: u32,
     /// The gain is on its way to what is wanted.
     moving: bool,
 }
@@ -69,6 +74,7 @@ impl GainControl {
             limiter: Limiter::new(BLOCK_SAMPLES),
             gain_db: 0.0,
             speaking: 0,
+            hold: 0,
             moving: false,
         }
     }
@@ -84,7 +90,9 @@ impl GainControl {
         self.speaking = if probability < VAD_CONFIDENCE_THRESHOLD { 0 } else { self.speaking + 1 };
 
         let from = self.gain_db;
-        if self.speaking >= ADJACENT_SPEECH_FRAMES_THRESHOLD && self.speech.is_confident() {
+        let certain = self.speaking >= ADJACENT_SPEECH_FRAMES_THRESHOLD && self.speech.is_confident();
+        self.hold = if certain { HOLD_BLOCKS } else { self.hold.saturating_sub(1) };
+        if self.hold > 0 && !echo {
             self.steer(noise_dbfs);
         }
         apply(frame, db_to_ratio(from), db_to_ratio(self.gain_db));

@@ -46,6 +46,7 @@ mod tests {
     use crate::audio::BLOCK_SAMPLES;
 
     /// Gain in dB at a frequency, after the filter has settled.
+    #[expect(clippy::cast_possible_truncation, reason = "samples")]
     fn gain_db(hz: f64) -> f64 {
         let mut filter = HighPass::new();
         let (mut into, mut out) = (0.0, 0.0);
