@@ -96,6 +96,13 @@ impl PacketBuffer {
         self.0.iter().rev().find(|(_, held)| held.enters).map(|(sequence, _)| *sequence)
     }
 
+    /// When the newest packet of the picture that begins at `first` arrived.
+    pub(crate) fn progress(&self, first: i64) -> Option<Instant> {
+        let timestamp = self.0.get(&first)?.timestamp;
+        let of_picture = self.0.range(first..).take_while(|(_, held)| held.timestamp == timestamp);
+        of_picture.map(|(_, held)| held.arrived).max()
+    }
+
     /// Codec and kind of the frame that begins at or after `from`, which must be whole.
     pub(crate) fn frame_start(&self, from: i64) -> Option<(VideoCodec, bool)> {
         let piece = self.0.range(from..).find_map(|(_, held)| held.piece.as_ref())?;

@@ -79,7 +79,6 @@ pub(crate) struct VideoReceiver {
     newest_timestamp: u32,
     /// How long a gap may close by itself before it is asked about.
     grace: Duration,
-    last_arrival: Instant,
     packets: PacketBuffer,
     missing: MissingPackets,
     delivered: Delivered,
@@ -96,7 +95,6 @@ impl VideoReceiver {
             highest: None,
             newest_timestamp: 0,
             grace: REORDER_GRACE,
-            last_arrival: now,
             packets: PacketBuffer::default(),
             missing: MissingPackets::default(),
             delivered: Delivered::default(),
@@ -140,7 +138,6 @@ impl VideoReceiver {
         let VideoPacket { timestamp, marker, piece, .. } = packet;
         let enters = piece.as_ref().is_some_and(|piece| self.enters(piece));
         if self.packets.insert(sequence, Held { timestamp, marker, arrived: now, enters, piece }) {
-            self.last_arrival = now;
             self.deliver(now);
         }
     }
@@ -309,7 +306,9 @@ impl VideoReceiver {
     }
 
     fn request_keyframe(&mut self, now: Instant, rtt: Duration) {
-        let coming = self.packets.newest_entry_start().is_some() && now < self.last_arrival + KEYFRAME_PROGRESS;
+        // Of the picture itself: that others arrive does not make it whole.
+        let progress = self.packets.newest_entry_start().and_then(|first| self.packets.progress(first));
+        let coming = progress.is_some_and(|at| now < at + KEYFRAME_PROGRESS);
         let spacing = if coming {
             KEYFRAME_PROGRESS
         } else {

@@ -20,7 +20,6 @@ use eyeline_media::frame::{EncodedAudio, EncodedVideo};
 use eyeline_media::time::VIDEO_CLOCK_HZ;
 use tokio::sync::Notify;
 
-use crate::events::PeerEvent;
 use crate::link::Link;
 
 pub(crate) use budget::Shares;
@@ -45,7 +44,7 @@ pub struct VideoSender(pub(crate) Arc<SendQueue>);
 impl VideoSender {
     /// Queues a frame and returns at once. False if it was not taken: the connection is not up, the codec is not the one
     /// negotiated, or the path cannot take so much. Once a frame was refused or dropped later on, only a keyframe is taken,
-    /// or one that refers to an acknowledged picture, and [`PeerEvent::RecoveryRequested`] asks for it.
+    /// or one that refers to an acknowledged picture, and [`RecoveryRequested`](crate::PeerEvent::RecoveryRequested) asks for it.
     pub fn send(&self, frame: EncodedVideo) -> bool {
         self.0.push_video(frame)
     }
@@ -130,6 +129,9 @@ pub(crate) struct Waiting {
     /// A frame of the chain was dropped: only a keyframe may follow, or one predicted from what the other side has.
     needs_keyframe: bool,
     keyframe_from_peer: bool,
+    /// The encoder is to be asked for a frame to go on from, once what waits has left: asked at once, it would make one that
+    /// finds no room either.
+    recovery_due: bool,
 }
 
 impl Waiting {
@@ -210,7 +212,8 @@ impl SendQueue {
 
     fn report_drop(&self) {
         self.link.count(|stats| stats.frames_dropped += 1);
-        self.link.mailbox.post(PeerEvent::RecoveryRequested);
+        self.lock().recovery_due = true;
+        self.filled.notify_one();
     }
 
     /// Asks the other side for a keyframe, soon.

@@ -72,6 +72,11 @@ impl<T> Pacer<T> {
         self.queued == 0 || seconds(self.queued + size, MAX_PACE * rate(target)) <= MAX_QUEUE.as_secs_f64()
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queued == 0
+    }
+
     /// Queues a packet of `size` bytes.
     pub(crate) fn push(&mut self, size: usize, packet: T) {
         self.queued += size + OVERHEAD;

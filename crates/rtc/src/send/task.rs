@@ -11,6 +11,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 
 use super::video::{PathState, VideoOut};
 use super::{Queued, SendQueue};
+use crate::events::PeerEvent;
 use crate::link::Sending;
 use crate::red::{RedWriter, opus_samples};
 
@@ -104,6 +105,9 @@ impl<'a> Writer<'a> {
         }
         while let Some(packet) = self.video.pop(Instant::now(), sending, target) {
             self.write_video(packet).await;
+        }
+        if self.video.is_idle() && std::mem::take(&mut self.queue.lock().recovery_due) {
+            link.mailbox.post(PeerEvent::RecoveryRequested);
         }
     }
 

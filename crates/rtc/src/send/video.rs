@@ -154,6 +154,11 @@ impl VideoOut {
         }
     }
 
+    /// Whether nothing waits to leave.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pacer.is_empty()
+    }
+
     /// How fast video may leave while little waits.
     pub(crate) fn set_pace(&mut self, pace: Bitrate) {
         self.pacer.set_pace(pace);
