@@ -200,6 +200,20 @@ fn a_slow_keyframe_is_not_asked_for_again() {
 }
 
 #[test]
+fn pictures_that_go_on_coming_do_not_hide_that_a_keyframe_is_not_whole() {
+    let mut rig = Rig::new(0);
+    let mut keyframe = rig.frame(true, 5);
+    keyframe.remove(2);
+    rig.give(keyframe);
+    for _ in 0..60 {
+        let delta = rig.frame(false, 1);
+        rig.give(delta);
+        rig.pass(ms(33));
+    }
+    assert!(rig.frames.is_empty() && rig.requests >= 4, "asked for a keyframe {} times in 2 s", rig.requests);
+}
+
+#[test]
 fn padding_fills_its_place() {
     let mut rig = Rig::new(0);
     let key = rig.frame(true, 1);

@@ -25,6 +25,8 @@ const OVERHEAD: usize = 40;
 const URGENT_SHARE: f64 = 0.5;
 /// And as much at once as that makes in this time.
 const URGENT_BURST: Duration = Duration::from_millis(300);
+/// What is urgent is thrown away after waiting this long: nobody waits for it any more, or it will be asked for again.
+const URGENT_PATIENCE: Duration = Duration::from_millis(400);
 /// A probe is over this long after its first packet, even if nothing was there to fill it.
 const PROBE_TIME: Duration = Duration::from_millis(100);
 
@@ -32,7 +34,9 @@ const PROBE_TIME: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Pacer<T> {
     /// Leaves first: what somebody waits for already.
-    urgent: VecDeque<(usize, T)>,
+    urgent: VecDeque<Urgent<T>>,
+    /// Bytes of those.
+    urgent_queued: usize,
     /// When the next of those may leave.
     urgent_from: Option<Instant>,
     queue: VecDeque<(usize, T)>,
@@ -42,6 +46,13 @@ pub(crate) struct Pacer<T> {
     /// How fast video leaves if the queue is short.
     pace: Option<Bitrate>,
     probe: Option<Burst>,
+}
+
+#[derive(Debug)]
+struct Urgent<T> {
+    size: usize,
+    packet: T,
+    since: Instant,
 }
 
 /// A [`Probe`] that is being sent.
@@ -56,6 +67,7 @@ impl<T> Default for Pacer<T> {
     fn default() -> Self {
         Self {
             urgent: VecDeque::new(),
+            urgent_queued: 0,
             urgent_from: None,
             queue: VecDeque::new(),
             queued: 0,
@@ -72,9 +84,20 @@ impl<T> Pacer<T> {
         self.queued == 0 || seconds(self.queued + size, MAX_PACE * rate(target)) <= MAX_QUEUE.as_secs_f64()
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing waits, but for what is urgent.
     pub(crate) fn is_empty(&self) -> bool {
         self.queued == 0
+    }
+
+    /// How many packets are waiting that are urgent.
+    pub(crate) fn urgent(&self) -> usize {
+        self.urgent.len()
+    }
+
+    /// Throws away what is urgent.
+    pub(crate) fn clear_urgent(&mut self) {
+        self.urgent.clear();
+        self.urgent_queued = 0;
     }
 
     /// Queues a packet of `size` bytes.
@@ -84,9 +107,9 @@ impl<T> Pacer<T> {
     }
 
     /// Queues a packet of `size` bytes ahead of all that [`push`](Self::push) queued.
-    pub(crate) fn push_urgent(&mut self, size: usize, packet: T) {
-        self.queued += size + OVERHEAD;
-        self.urgent.push_back((size + OVERHEAD, packet));
+    pub(crate) fn push_urgent(&mut self, now: Instant, size: usize, packet: T) {
+        self.urgent_queued += size + OVERHEAD;
+        self.urgent.push_back(Urgent { size: size + OVERHEAD, packet, since: now });
     }
 
     /// How fast video may leave while little waits.
@@ -104,21 +127,30 @@ impl<T> Pacer<T> {
         if self.next.unwrap_or(now) > now + BURST {
             return None;
         }
-        let drain = bits(self.queued) / MAX_QUEUE.as_secs_f64();
+        let drain = bits(self.queued + self.urgent_queued) / MAX_QUEUE.as_secs_f64();
         let target = rate(target);
-        let (size, packet) = self.pop_urgent(now, target).or_else(|| self.queue.pop_front())?;
-        self.queued -= size;
+        let (size, packet) = self.pop_urgent(now, target).or_else(|| self.pop_queue())?;
         let most = MAX_PACE * target;
         let pace = drain.clamp(self.pace.map_or(PACE * target, rate).min(most), most);
         self.advance(now, size, pace);
         Some(packet)
     }
 
+    fn pop_queue(&mut self) -> Option<(usize, T)> {
+        let (size, packet) = self.queue.pop_front()?;
+        self.queued -= size;
+        Some((size, packet))
+    }
+
     fn pop_urgent(&mut self, now: Instant, target: f64) -> Option<(usize, T)> {
+        while let Some(old) = self.urgent.pop_front_if(|urgent| urgent.since + URGENT_PATIENCE < now) {
+            self.urgent_queued -= old.size;
+        }
         if self.probe.is_none() && self.urgent_from.is_some_and(|from| from > now) {
             return None;
         }
-        let (size, packet) = self.urgent.pop_front()?;
+        let Urgent { size, packet, .. } = self.urgent.pop_front()?;
+        self.urgent_queued -= size;
         let earliest = now.checked_sub(URGENT_BURST).unwrap_or(now);
         let from = self.urgent_from.unwrap_or(earliest).max(earliest);
         self.urgent_from = Some(from + Duration::from_secs_f64(seconds(size, URGENT_SHARE * target)));
@@ -131,7 +163,7 @@ impl<T> Pacer<T> {
             self.probe = None;
         }
         let due = self.next.is_none_or(|next| next <= now + BURST);
-        self.probe.filter(|_| due && self.queued == 0).map(|burst| burst.left)
+        self.probe.filter(|_| due && self.queued + self.urgent_queued == 0).map(|burst| burst.left)
     }
 
     /// Padding of `size` bytes left at `now`; none (0) ends the probe.
@@ -232,7 +264,7 @@ mod tests {
         let mut pacer = Pacer::default();
         pacer.push(1_210, 1);
         pacer.push(1_210, 2);
-        pacer.push_urgent(1_210, 3);
+        pacer.push_urgent(Instant::now(), 1_210, 3);
         let order: Vec<u32> = drain(&mut pacer, Instant::now()).into_iter().map(|(_, n)| n).collect();
         assert_eq!(order, [3, 1, 2]);
         assert_eq!(pacer.next(), None);
@@ -242,11 +274,13 @@ mod tests {
     fn urgent_packets_leave_first_but_never_take_it_all() {
         let mut pacer = Pacer::default();
         for n in 0..60 {
-            pacer.push_urgent(1_210, n);
+            pacer.push_urgent(Instant::now(), 1_210, n);
             pacer.push(1_210, n + 100);
         }
         let out = drain(&mut pacer, Instant::now());
-        assert!(out.len() == 120 && out[..10].iter().all(|(_, n)| *n < 100));
+        assert!(out[..10].iter().all(|(_, n)| *n < 100));
+        assert_eq!(out.iter().filter(|(_, n)| *n >= 100).count(), 60);
+        assert!(out.iter().all(|(at, n)| *n >= 100 || *at <= URGENT_PATIENCE), "nobody waits so long");
         // 0.5 Mbit/s and 300 ms of it ahead: 50 packets of 10 kbit a second, 15 at once.
         let urgent = out.iter().filter(|(at, n)| *n < 100 && at.as_millis() < 300).count();
         assert!((25..=32).contains(&urgent), "{urgent}");

@@ -52,7 +52,6 @@ pub(crate) struct VideoOut {
     /// Of the newest packet.
     sequence: u16,
     rtx_sequence: u16,
-    resends_waiting: usize,
     encoder: Encoder,
     redundancy: Redundancy,
     parity_sequence: u16,
@@ -77,7 +76,6 @@ impl VideoOut {
             sent: SentPackets::default(),
             sequence,
             rtx_sequence: sequence,
-            resends_waiting: 0,
             encoder: Encoder::default(),
             redundancy: Redundancy::default(),
             parity_sequence: sequence,
@@ -103,6 +101,10 @@ impl VideoOut {
     ) -> Result<u16, FrameRefused> {
         if !self.pacer.has_room(frame.data.len(), path.target) {
             return Err(FrameRefused::Full);
+        }
+        if frame.keyframe || frame.reference.is_some_and(|back| back > 1) {
+            // Nothing from before it is needed any more.
+            self.pacer.clear_urgent();
         }
         let payloads = self.packetizer.cut(frame);
         let last = payloads.len().checked_sub(1).ok_or(FrameRefused::Size)?;
@@ -147,8 +149,8 @@ impl VideoOut {
         for sequence in sequences {
             let Some(size) = self.sent.request(now, rtt, *sequence) else { continue };
             for _ in 0..copies {
-                if self.resends_waiting < MAX_RESENDS {
-                    self.again(*sequence, size, Purpose::Resend);
+                if self.pacer.urgent() < MAX_RESENDS {
+                    self.again(now, *sequence, size, Purpose::Resend);
                 }
             }
         }
@@ -172,17 +174,16 @@ impl VideoOut {
     /// Queues about `bytes` of what was sent of late, for nothing but to see how fast the path takes it.
     fn pad(&mut self, now: Instant, bytes: usize) {
         for sequence in self.sent.padding(now, bytes) {
-            if self.resends_waiting >= MAX_RESENDS {
+            if self.pacer.urgent() >= MAX_RESENDS {
                 return;
             }
             let size = self.sent.get(sequence).map_or(0, |packet| packet.payload.len());
-            self.again(sequence, size, Purpose::Padding);
+            self.again(now, sequence, size, Purpose::Padding);
         }
     }
 
-    fn again(&mut self, sequence: u16, size: usize, purpose: Purpose) {
-        self.resends_waiting += 1;
-        self.pacer.push_urgent(size + RTX_HEADER, Outgoing::Again(sequence, purpose));
+    fn again(&mut self, now: Instant, sequence: u16, size: usize, purpose: Purpose) {
+        self.pacer.push_urgent(now, size + RTX_HEADER, Outgoing::Again(sequence, purpose));
     }
 
     /// The next packet that may leave at `now`.
@@ -192,7 +193,7 @@ impl VideoOut {
             if sending.rtx.is_some() {
                 self.pad(now, bytes);
             }
-            if self.resends_waiting == 0 {
+            if self.pacer.urgent() == 0 {
                 // Nothing was sent of late, or the other side takes no copies: the probe ends early.
                 self.pacer.padded(now, 0);
             }
@@ -204,7 +205,6 @@ impl VideoOut {
                     (packet, Purpose::Picture)
                 }
                 Outgoing::Again(sequence, purpose) => {
-                    self.resends_waiting -= 1;
                     let Some(packet) = self.sent.get(sequence) else { continue };
                     let packet = match sending.rtx {
                         None => packet.clone(),
