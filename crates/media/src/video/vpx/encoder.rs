@@ -179,12 +179,12 @@ impl VideoEncoder {
         if !self.takes(size) {
             return Err(CodecError::Size { width: size.0, height: size.1 });
         }
-        let before = self.size();
+        let (before, operating) = (self.size(), self.operating());
         if 2 * size.0 < before.0 || 2 * size.1 < before.1 {
             self.wanted = Prediction::Nothing;
         }
-        self.step();
         self.reconfigure(|config| (config.g_w, config.g_h) = size)?;
+        self.stepped(operating);
         self.set_speed()
     }
 
@@ -197,10 +197,12 @@ impl VideoEncoder {
         if kbps == self.config.rc_target_bitrate {
             return Ok(());
         }
-        if kbps * 4 < self.config.rc_target_bitrate * 3 {
-            self.step();
+        let (before, cut) = (self.operating(), kbps * 4 < self.config.rc_target_bitrate * 3);
+        self.reconfigure(|config| config.rc_target_bitrate = kbps)?;
+        if cut {
+            self.stepped(before);
         }
-        self.reconfigure(|config| config.rc_target_bitrate = kbps)
+        Ok(())
     }
 
     /// Runs at the fastest settings the codec has, or at the usual ones: about a quarter less time for a little sharpness.
@@ -324,10 +326,10 @@ impl VideoEncoder {
         if recovers { self.set_speed() } else { Ok(()) }
     }
 
-    /// What is asked for is about to change.
-    fn step(&mut self) {
+    /// What is asked for has changed.
+    fn stepped(&mut self, from: Operating) {
         if self.codec == VideoCodec::Vp9 {
-            self.floor.moved(self.operating());
+            self.floor.moved(from, self.operating());
         }
     }
 

@@ -15,6 +15,9 @@ const PICTURES: u32 = 3;
 /// picture: what is expected may be off, and then rate control finds the rest of the way in steps.
 const SLACK: f32 = 3.0;
 const MORE_SLACK: f32 = 3.0;
+/// How far above the expected quantiser it lies after a step to a larger picture, which has much to say that the smaller one could
+/// not; a third of that less with each picture.
+const GROWN_ABOVE: f32 = 9.0;
 /// How far above the usual quantiser a keyframe's lies: it has everything to say at once. The two after it refine it
 /// by a third of that each: libvpx would send the rest at once (measured: 14 KB, then 19 KB, at 1 Mbit/s).
 const KEYFRAME_ABOVE: f32 = 12.0;
@@ -30,6 +33,15 @@ pub(super) enum Kind {
     Keyframe,
 }
 
+/// A step, after which the bound holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Step {
+    #[default]
+    Cut,
+    Growth,
+    Keyframe,
+}
+
 /// The bound.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
@@ -37,8 +49,8 @@ pub(super) struct Floor {
     settled: Option<(f32, Option<Operating>)>,
     /// Pictures that it still holds for.
     left: u32,
-    /// The last step was a keyframe.
-    after_keyframe: bool,
+    /// What the last step was.
+    step: Step,
 }
 
 impl Floor {
@@ -47,12 +59,13 @@ impl Floor {
         self.left > 0
     }
 
-    /// The encoder was at `from` and is about to be asked for something else.
-    pub(super) fn moved(&mut self, from: Operating) {
+    /// The encoder was at `from` and is asked for `to` now.
+    pub(super) fn moved(&mut self, from: Operating, to: Operating) {
         if let Some((_, at)) = &mut self.settled {
             at.get_or_insert(from);
         }
-        (self.left, self.after_keyframe) = (PICTURES + 1, false);
+        self.step = if to.short > from.short { Step::Growth } else { Step::Cut };
+        self.left = PICTURES + 1;
     }
 
     /// Rate control chose this quantiser freely.
@@ -74,17 +87,23 @@ impl Floor {
             Kind::Ordinary => None,
         };
         if let Some(above) = above {
-            self.after_keyframe = kind == Kind::Keyframe;
-            self.left = if self.after_keyframe { PICTURES } else { self.left.max(1) };
+            if kind == Kind::Keyframe {
+                (self.step, self.left) = (Step::Keyframe, PICTURES);
+            } else {
+                self.left = self.left.max(1);
+            }
             return whole(expected + above, coarsest);
         }
-        let from_expected = match (self.left, self.after_keyframe) {
+        let from_expected = match (self.left, self.step) {
             (0, _) => return FINEST,
-            (1, true) => KEYFRAME_ABOVE / 3.0,
-            (_, true) => KEYFRAME_ABOVE * 2.0 / 3.0,
-            (1, false) => -SLACK - 2.0 * MORE_SLACK,
-            (2, false) => -SLACK - MORE_SLACK,
-            (_, false) => -SLACK,
+            (1, Step::Keyframe) => KEYFRAME_ABOVE / 3.0,
+            (_, Step::Keyframe) => KEYFRAME_ABOVE * 2.0 / 3.0,
+            (1, Step::Growth) => GROWN_ABOVE / 3.0,
+            (2, Step::Growth) => GROWN_ABOVE * 2.0 / 3.0,
+            (_, Step::Growth) => GROWN_ABOVE,
+            (1, Step::Cut) => -SLACK - 2.0 * MORE_SLACK,
+            (2, Step::Cut) => -SLACK - MORE_SLACK,
+            (_, Step::Cut) => -SLACK,
         };
         whole(expected + from_expected, coarsest)
     }
@@ -110,8 +129,8 @@ mod tests {
         let mut floor = Floor::default();
         floor.settled(24);
         assert_eq!(floor.next(at(3_000, 720), Kind::Ordinary, 54), FINEST);
-        floor.moved(at(3_000, 720));
-        floor.moved(at(400, 720));
+        floor.moved(at(3_000, 720), at(400, 720));
+        floor.moved(at(400, 720), at(400, 540));
         for bound in [33, 30, 27] {
             assert_eq!(
                 floor.next(at(400, 540), Kind::Ordinary, 54),
@@ -122,6 +141,15 @@ mod tests {
         }
         assert_eq!(floor.next(at(400, 540), Kind::Ordinary, 54), FINEST);
         assert!(!floor.holds());
+    }
+
+    #[test]
+    fn a_larger_picture_says_the_new_in_three_steps() {
+        let mut floor = Floor::default();
+        floor.settled(24);
+        floor.moved(at(1_000, 540), at(1_000, 720));
+        let bounds = [(); 4].map(|()| floor.next(at(1_000, 720), Kind::Ordinary, 54));
+        assert_eq!(bounds, [44, 41, 38, FINEST]);
     }
 
     #[test]

@@ -16,8 +16,9 @@ const MAX_KBPS: u64 = 50_000;
 pub(super) const FINEST: c_uint = 2;
 /// Share of the buffer, in percent, below which pictures are left out rather than sent over the rate.
 pub(super) const DROP_BELOW: c_uint = 20;
-/// Pictures of more lines are coded at speed 8, others at 5, whose sharper pictures they have the time for.
-const SLOW_UP_TO_LINES: u32 = 540;
+/// Pictures of so many lines are coded at speed 5, of so many at 7, larger ones at 8: sharper where there is the time for it.
+const SPEED_5_UP_TO_LINES: u32 = 360;
+const SPEED_7_UP_TO_LINES: u32 = 540;
 
 /// Coarsest quantiser used.
 pub(super) fn coarsest(codec: VideoCodec) -> c_uint {
@@ -92,7 +93,8 @@ pub(super) fn speed(codec: VideoCodec, lines: u32, hurry: bool) -> c_int {
         (VideoCodec::Vp8, false) if lines > 270 => -6,
         (VideoCodec::Vp8, false) => -4,
         (VideoCodec::Vp9, true) => 9,
-        (VideoCodec::Vp9, false) if lines > SLOW_UP_TO_LINES => 8,
+        (VideoCodec::Vp9, false) if lines > SPEED_7_UP_TO_LINES => 8,
+        (VideoCodec::Vp9, false) if lines > SPEED_5_UP_TO_LINES => 7,
         (VideoCodec::Vp9, false) => 5,
     }
 }
