@@ -25,8 +25,8 @@ struct Returned {
 
 /// What somebody says comes back to them from a side without a headset: with processing switched off, and not with it.
 #[test]
-fn voice_echo_does_not_come_back() -> Outcome {
-    let scene = Scene::open("voice_echo_does_not_come_back")?;
+fn devices_echo_does_not_come_back() -> Outcome {
+    let scene = Scene::open("devices_echo_does_not_come_back")?;
     if let Some(lack) = Pulse::lacks() {
         skipped(scene.name(), lack);
         return Ok(());

@@ -77,10 +77,11 @@ fn add_click(response: &mut [f64], at: f64, size: f64) {
         response[nearest] += size;
         return;
     }
-    for n in nearest.saturating_sub(16)..nearest + 16 {
-        let t = n as f64 - at;
+    let from = nearest.saturating_sub(16);
+    for (n, sample) in response[from..nearest + 16].iter_mut().enumerate() {
+        let t = (from + n) as f64 - at;
         let sinc = if t.abs() < 1e-9 { 1.0 } else { (PI * t).sin() / (PI * t) };
-        response[n] += size * sinc * (0.5 + 0.5 * (PI * t / 17.0).cos());
+        *sample += size * sinc * (0.5 + 0.5 * (PI * t / 17.0).cos());
     }
 }
 

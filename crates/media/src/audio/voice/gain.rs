@@ -25,9 +25,13 @@ const GAIN_MAX_DB: f32 = 24.0;
 /// Most that is taken away.
 const GAIN_MIN_DB: f32 = -12.0;
 
-/// How fast the gain may rise and fall: slower than syllables and words, so that nobody hears it move.
-const RISE_DB_PER_S: f32 = 8.0;
-const FALL_DB_PER_S: f32 = 12.0;
+/// How fast the gain moves: by this share of what is missing in each block of speech, so that it is right after a few
+/// sentences, and then slower than syllables and words, so that nobody hears it move.
+const RISE_SHARE: f32 = 0.01;
+const FALL_SHARE: f32 = 0.02;
+
+/// The gain moves at least this much in a block, while it moves.
+const STEP_MIN_DB: f32 = 0.02;
 
 /// Blocks for which the gain goes on moving after certain speech: the unvoiced sounds and stops within a word.
 const HOLD_BLOCKS: u32 = 30;
@@ -62,7 +66,8 @@ impl GainControl {
             headroom_db: HEADROOM_DB,
             max_gain_db: GAIN_MAX_DB,
             initial_gain_db: 0.0,
-            max_gain_change_db_per_second: RISE_DB_PER_S,
+            // Not used: the gain is steered here.
+            max_gain_change_db_per_second: 6.0,
             max_output_noise_level_dbfs: NOISE_MAX_DBFS,
         };
         let rate = i32::try_from(SAMPLE_RATE_HZ).expect("48 kHz fit");
@@ -107,7 +112,8 @@ impl GainControl {
         let off = wanted - self.gain_db;
         self.moving = off.abs() > if self.moving { CLOSE_ENOUGH_DB / 4.0 } else { CLOSE_ENOUGH_DB };
         if self.moving {
-            self.gain_db += off.clamp(-FALL_DB_PER_S / 100.0, RISE_DB_PER_S / 100.0);
+            let share = if off > 0.0 { RISE_SHARE } else { FALL_SHARE };
+            self.gain_db += off.signum() * (off.abs() * share).max(STEP_MIN_DB);
         }
     }
 }
