@@ -190,13 +190,13 @@ mod tests {
             Self { sync, start: Instant::now() + Duration::from_secs(1), ms: 0, sound_held_ms: 0.0, offsets: vec![] }
         }
 
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test numbers")]
+        #[expect(clippy::cast_possible_truncation, reason = "small test numbers")]
         fn run(&mut self, seconds: u64, sound_ms: f64, picture_ms: impl Fn(u64) -> Option<f64>) {
             let end = self.ms + seconds * 1_000;
             let mut picture = None;
             while self.ms < end {
                 let captured = self.ms;
-                if captured % 33 == 0
+                if captured.is_multiple_of(33)
                     && let Some(free) = picture_ms(captured / 33)
                 {
                     let held = self.sync.picture_hold();
@@ -205,7 +205,7 @@ mod tests {
                     self.sync.picture_shown(7_u32.wrapping_add(captured as u32 * 90), at, held);
                     picture = Some(delay);
                 }
-                if captured % 10 == 0 {
+                if captured.is_multiple_of(10) {
                     let wanted = self.sync.sound_hold().as_secs_f64() * 1_000.0;
                     self.sound_held_ms += (wanted - self.sound_held_ms).clamp(-0.5, 0.5);
                     let delay = sound_ms + self.sound_held_ms;

@@ -89,7 +89,7 @@ impl Call {
         }
         self.last_two.push_back(packet.clone());
         let mut pcm = [0; 5_760];
-        let len = self.perfect.decode(&packet.data, &mut pcm).unwrap();
+        let len = self.perfect.decode(&packet.data, &mut pcm).expect("our own packet");
         self.said.resize(packet.first_sample as usize, 0);
         self.said.extend(&pcm[..len]);
         match self.link.carry(now_ms) {
@@ -108,7 +108,8 @@ impl Call {
     }
 
     fn deliver(&mut self, now_ms: f64) {
-        while let Some(flying) = self.flying.pop_front_if(|flying| flying.arrives_ms <= now_ms) {
+        while self.flying.front().is_some_and(|flying| flying.arrives_ms <= now_ms) {
+            let Some(flying) = self.flying.pop_front() else { return };
             let at = self.at(flying.arrives_ms);
             let copies = flying.copies.into_iter().map(|(behind, copy)| (behind, copy, true));
             for (behind, packet, redundant) in copies.chain([(0, flying.packet, false)]) {
@@ -129,9 +130,9 @@ fn run(plan: LinkPlan, seed: u64) -> Outcome {
         &AudioSenderConfig { dtx: false, ..AudioSenderConfig::default() },
         Box::new(PassThrough),
         EchoReference::default(),
-        move |packet| sink.lock().unwrap().push(packet),
+        move |packet| sink.lock().expect("one thread").push(packet),
     )
-    .unwrap();
+    .expect("settings that libopus knows");
     let mut call = Call {
         last_two: VecDeque::new(),
         start,
@@ -141,8 +142,8 @@ fn run(plan: LinkPlan, seed: u64) -> Outcome {
         sent: 0,
         lost: 0,
         bytes: 0,
-        buffer: AudioJitterBuffer::new().unwrap(),
-        perfect: OpusDecoder::new().unwrap(),
+        buffer: AudioJitterBuffer::new().expect("memory"),
+        perfect: OpusDecoder::new().expect("memory"),
         said: Vec::new(),
     };
     let voice = speech(SECONDS);
@@ -154,9 +155,9 @@ fn run(plan: LinkPlan, seed: u64) -> Outcome {
     for pull in 0..SECONDS * 100 {
         let now_ms = phase_ms + 10.0 * pull as f64;
         while let Some((i, block)) = blocks.next_if(|(i, _)| sent_at(*i + 1, plan) <= now_ms) {
-            let block: &Block = block.try_into().unwrap();
+            let block: &Block = block.try_into().expect("exact chunks");
             sender.block(block, call.at(sent_at(i, plan)));
-            for packet in made.lock().unwrap().drain(..) {
+            for packet in made.lock().expect("one thread").drain(..) {
                 call.send(packet, sent_at(i + 1, plan));
             }
             if i % 100 == 99 {

@@ -27,8 +27,9 @@ const QUIET_RMS: f32 = 300.0;
 pub(crate) fn speech(seconds: usize) -> Vec<i16> {
     let wanted = seconds * 1_000 * MS;
     if let Some(path) = std::env::var_os("EYELINE_SPEECH") {
-        let recording = hound::WavReader::open(path).unwrap().into_samples::<i16>().collect::<Result<Vec<_>, _>>();
-        return recording.unwrap().into_iter().cycle().take(wanted).collect();
+        let recording =
+            hound::WavReader::open(path).expect("a wav file").into_samples::<i16>().collect::<Result<Vec<_>, _>>();
+        return recording.expect("16-bit samples").into_iter().cycle().take(wanted).collect();
     }
     let mut random = Seeded(0x2545_f491_4f6c_dd1d);
     let mut between = |low: f64, high: f64| low + (high - low) * random.unit();
