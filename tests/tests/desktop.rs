@@ -57,6 +57,7 @@ fn desktop_call_from_start_to_end() -> Outcome {
     ada.keep(&scene, &display, "call-ada")?;
     ben.keep(&scene, &display, "call-ben")?;
 
+    quality_shows(&scene, &display, &mut ada)?;
     mute_shows(&mut ada, &mut ben)?;
     camera_off_shows(&scene, &display, &mut ada, &mut ben)?;
 
@@ -67,6 +68,19 @@ fn desktop_call_from_start_to_end() -> Outcome {
     ada.click("ended-home")?;
     ada.wait_element("start-call", "true")?;
     Ok(())
+}
+
+/// The panel asks the engine, says something, draws figures that are known, and copies them.
+fn quality_shows(scene: &Scene, display: &Display, app: &mut App) -> Outcome {
+    app.press("call-quality")?;
+    app.wait_element("quality-verdict", "element.textContent.trim().length > 5")?;
+    app.wait_element("quality-plot-latency", "element.querySelector('path.first').getAttribute('d').includes('L')")?;
+    app.wait_element("quality-picture", "/1280×720|960×540|640×360/.test(element.textContent)")?;
+    app.wait_element("quality-machine", "/% of one processor/.test(element.textContent)")?;
+    app.keep(scene, display, "quality")?;
+    app.press("quality-copy")?;
+    app.wait_element("quality-copy", "element.dataset.state === 'on'")?;
+    app.press("quality-close")
 }
 
 /// The screen shows frame numbers of the other side's test pattern, and they go up as time does.

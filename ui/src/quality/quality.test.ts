@@ -52,7 +52,9 @@ describe('what limits the call', () => {
     expect(sentence({ latency_ms_p50: 320, rtt_ms: 80 })).toBe('Pictures are 320 ms old when you see them.');
     expect(sentence({ latency_ms_p50: 320, rtt_ms: 520 })).toMatch(/^The way is long: pictures are 320 ms/);
     expect(verdictOf(report({ latency_ms_p50: 480 })).tone).toBe('bad');
-    expect(sentence({ jitter_ms: 55, playout_delay_ms: 120 })).toContain('pictures wait 120 ms');
+    const uneven = { jitter_ms: 55, playout_delay_ms: 120 };
+    expect(sentence(uneven)).toMatch(/^The network is uneven: pictures wait 120 ms/);
+    expect(sentence({ ...uneven, machine_busy: 0.99 })).toMatch(/^This machine is busy \(99 %\): pictures wait/);
   });
 
   it('is above all an interruption, and how long it has lasted', () => {

@@ -78,8 +78,11 @@ function delay(stats: QualityReport['stats']): Verdict | undefined {
     return { tone, sentence: half > latency / 2 ? `The way is long: ${lower(late)}.` : `${late}.` };
   }
   if (stats.jitter_ms >= JITTER_SEEN_MS) {
+    // A machine with its hands full receives late what came in time.
+    const busy = (stats.machine_busy ?? 0) >= BUSY;
+    const who = busy ? `This machine is busy (${percent(stats.machine_busy)})` : 'The network is uneven';
     const held = `pictures wait ${Math.round(stats.playout_delay_ms)} ms so that they run smoothly`;
-    return { tone: 'limited', sentence: `The network is uneven: ${held}.` };
+    return { tone: 'limited', sentence: `${who}: ${held}.` };
   }
   return undefined;
 }
