@@ -143,8 +143,8 @@ impl<T> Pacer<T> {
     }
 
     fn pop_urgent(&mut self, now: Instant, target: f64) -> Option<(usize, T)> {
-        while let Some(old) = self.urgent.pop_front_if(|urgent| urgent.since + URGENT_PATIENCE < now) {
-            self.urgent_queued -= old.size;
+        while self.urgent.front().is_some_and(|urgent| urgent.since + URGENT_PATIENCE < now) {
+            self.urgent_queued -= self.urgent.pop_front().map_or(0, |old| old.size);
         }
         if self.probe.is_none() && self.urgent_from.is_some_and(|from| from > now) {
             return None;
