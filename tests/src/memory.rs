@@ -96,6 +96,7 @@ mod tests {
         needles.add("planted", planted.as_bytes());
         let memory = Memory::of(std::process::id());
         assert!(memory.find(&needles).unwrap().has("planted"));
-        assert_eq!(memory.texts(&planted[..10]).unwrap().iter().filter(|text| text.starts_with(&planted)).count(), 1);
+        // Once at least: memory that was given back may still hold a copy.
+        assert!(memory.texts(&planted[..10]).unwrap().iter().any(|text| text.starts_with(&planted)));
     }
 }

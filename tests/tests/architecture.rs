@@ -16,7 +16,8 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 13] = [
     ("eyeline-seal", &["eyeline-protocol"]),
     ("eyeline-call", &["eyeline-seal", "eyeline-protocol"]),
     ("eyeline-media", &[]),
-    ("eyeline-rtc", &["eyeline-media"]),
+    // The emulator for its tests only.
+    ("eyeline-rtc", &["eyeline-emulator", "eyeline-media"]),
     ("eyeline-people", &[]),
     (
         "eyeline-engine",
