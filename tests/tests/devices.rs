@@ -25,7 +25,9 @@ fn pulse_or_skip(scene: &Scene) -> Outcome<Option<Pulse>> {
 
 fn with_real_sound(pulse: &Pulse) -> PeerSetup {
     let environment = pulse.environment();
-    PeerSetup { microphone: "default".into(), speaker: "default".into(), environment, ..PeerSetup::default() }
+    // What these tests say is made up, and noise suppression is for voices.
+    let more = vec!["--voice".into(), "off".into()];
+    PeerSetup { microphone: "default".into(), speaker: "default".into(), environment, more, ..PeerSetup::default() }
 }
 
 /// What one side's real microphone hears comes out of the other side's real speaker.

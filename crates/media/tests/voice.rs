@@ -1,7 +1,8 @@
-//! What voice processing does to recorded speech in simulated rooms. `cargo run --example voice` prints all figures.
+//! What voice processing does to recorded speech in simulated rooms. With `-- --nocapture` the figures are shown that
+//! `docs/decisions/0015-voice.md` quotes.
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "samples and their numbers")]
-#[allow(dead_code, reason = "the example uses the rest")]
+#[allow(dead_code, reason = "measuring by hand uses the rest")]
 mod voice_lab;
 
 use eyeline_media::audio::{VoiceProcessing, VoiceProcessor};
