@@ -64,12 +64,12 @@ pub(crate) struct Counts {
 enum Chain {
     /// Everything before `next` was delivered; the next frame must begin there.
     Following { next: i64, codec: VideoCodec },
-    /// Nothing can be decoded before a keyframe; one is asked for at `request_at`.
+    /// Nothing can be decoded before a keyframe, or a picture that refers to delivered ones; it is asked for at `request_at`.
     AwaitingKeyframe { request_at: Instant },
 }
 
-/// Puts packets in order, asks for missing ones, and delivers frames. Every frame is taken to depend on the one before, as
-/// in a stream of a single layer.
+/// Puts packets in order, asks for missing ones, and delivers frames. Every frame is taken to depend on the one before, unless
+/// it names pictures that were delivered.
 #[derive(Debug)]
 pub(crate) struct VideoReceiver {
     chain: Chain,

@@ -88,7 +88,8 @@ impl VideoOut {
         self.packetizer.next_picture()
     }
 
-    /// Cuts a frame, whose reference is counted in pictures that were pushed, and queues its packets, and parity after them if the other side takes it. Returns the picture's id.
+    /// Cuts a frame, whose reference is counted in pictures that were pushed, and queues its packets, and parity after them if the
+    /// other side takes it. Returns the picture's id.
     ///
     /// # Errors
     /// [`FrameRefused`]; then nothing of it is sent.

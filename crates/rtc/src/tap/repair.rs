@@ -8,8 +8,8 @@ use rtc::shared::error::Error;
 
 use crate::link::Ssrcs;
 
-/// Binds retransmissions and parity to `inner` along with the video they belong to. The stack binds the streams of a track only, and
-/// what is not bound gets no transport-wide number: the estimate would not see it.
+/// Binds retransmissions and parity to `inner` along with the video they belong to. The stack binds the streams of a track
+/// only, and what is not bound gets no transport-wide number: the estimate would not see it.
 pub(crate) struct WithRepair<I> {
     inner: I,
     ssrcs: Ssrcs,
