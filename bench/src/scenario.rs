@@ -7,7 +7,7 @@ use eyeline_emulator::{Bursts, LinkConfig, QueueLimit};
 /// From the first picture until figures count: the call finds its pace.
 pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 /// Length of a call in which nothing changes, from the first picture.
-const LENGTH: Duration = Duration::from_secs(25);
+const LENGTH: Duration = Duration::from_secs(20);
 
 /// A comparison.
 #[derive(Clone, Debug)]
@@ -79,12 +79,12 @@ pub(crate) fn all() -> Vec<Scenario> {
     ];
     all.extend(changing(broad));
     all.push(Scenario {
-        length: Duration::from_secs(35),
+        length: Duration::from_secs(30),
         kind: Kind::Shared,
         ..steady("two-calls", "two calls of the same system share 3 Mbit/s, 40 ms", broad)
     });
     all.push(Scenario {
-        length: Duration::from_secs(65),
+        length: Duration::from_secs(50),
         kind: Kind::Cost,
         ..steady("cost", "no limit, picture and sound in both directions, nothing analysed", lan)
     });
@@ -108,7 +108,7 @@ fn changing(broad: LinkConfig) -> [Scenario; 3] {
             "drop",
             "3 Mbit/s, 40 ms; 0.5 Mbit/s between 15 s and 35 s",
             vec![(seconds(15), Step::Link(narrow)), (seconds(35), Step::Link(broad))],
-            65,
+            60,
         ),
         scenario(
             "outage",

@@ -1,6 +1,7 @@
-//! What all runs come to: `results.json`, `table.md`, and a plot a scenario.
+//! What all runs come to: `results.json`, `table.md`, `summary.md` for the README, and a plot a scenario.
 
 mod plot;
+mod summary;
 mod table;
 
 use std::collections::BTreeMap;
@@ -66,6 +67,7 @@ pub(crate) fn write(all: &[Run], subjects: &BTreeMap<&str, String>, repetitions:
     fs::create_dir_all(&folder)?;
     let machine = machine();
     fs::write(folder.join("table.md"), table::markdown(&compared, subjects, &machine))?;
+    fs::write(folder.join("summary.md"), summary::markdown(&compared))?;
     fs::write(
         folder.join("results.json"),
         serde_json::to_string_pretty(&results(&compared, subjects, &machine))? + "\n",

@@ -15,21 +15,26 @@ const EVEN_AT_LEAST: [(&str, f64); 4] =
 
 /// How Eyeline stands against the better Chromium.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     Ahead,
     Even,
     Behind,
 }
 
 /// One row: a metric in a scenario.
-struct Row<'a> {
-    metric: &'a Metric,
+pub(super) struct Row<'a> {
+    pub(super) metric: &'a Metric,
     values: [Option<f64>; 3],
 }
 
 impl Row<'_> {
+    /// Eyeline's figure.
+    pub(super) fn ours(&self) -> Option<f64> {
+        self.values[EYELINE]
+    }
+
     /// The better of the browser's two figures.
-    fn rival(&self) -> Option<f64> {
+    pub(super) fn rival(&self) -> Option<f64> {
         let rivals = self.values[..EYELINE].iter().flatten().copied();
         match self.metric.better {
             Better::Less => rivals.reduce(f64::min),
@@ -38,8 +43,8 @@ impl Row<'_> {
         }
     }
 
-    fn verdict(&self) -> Option<Verdict> {
-        let (ours, theirs) = (self.values[EYELINE]?, self.rival()?);
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        let (ours, theirs) = (self.ours()?, self.rival()?);
         let least = EVEN_AT_LEAST.iter().find(|(name, _)| *name == self.metric.name).map_or(0.0, |(_, least)| *least);
         if (ours - theirs).abs() <= (EVEN * theirs.abs()).max(least) {
             return Some(Verdict::Even);
@@ -48,8 +53,9 @@ impl Row<'_> {
         Some(if ahead { Verdict::Ahead } else { Verdict::Behind })
     }
 
-    fn ratio(&self) -> String {
-        match (self.values[EYELINE], self.rival()) {
+    /// Eyeline's figure as a share of the rival's; empty where that is nothing.
+    pub(super) fn ratio(&self) -> String {
+        match (self.ours(), self.rival()) {
             (Some(ours), Some(theirs)) if theirs.abs() > 1e-9 => format!("{:.2}", ours / theirs),
             _ => String::new(),
         }
@@ -106,9 +112,12 @@ pub(super) fn markdown(compared: &[Compared<'_>], subjects: &BTreeMap<&str, Stri
 }
 
 fn rows_of<'a>(one: &Compared<'_>) -> Vec<Row<'a>> {
-    let row =
-        |metric: &'a Metric| Row { metric, values: [0, 1, EYELINE].map(|system| one.median(system, metric.name)) };
-    metrics::ALL.iter().map(row).filter(|row| row.values.iter().any(Option::is_some)).collect()
+    let rows = metrics::ALL.iter().map(|metric| row_of(one, metric));
+    rows.filter(|row| row.values.iter().any(Option::is_some)).collect()
+}
+
+pub(super) fn row_of<'a>(one: &Compared<'_>, metric: &'a Metric) -> Row<'a> {
+    Row { metric, values: [0, 1, EYELINE].map(|system| one.median(system, metric.name)) }
 }
 
 #[cfg(test)]
