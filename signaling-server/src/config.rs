@@ -54,6 +54,11 @@ pub struct ServerConfig {
     pub retry_after: Duration,
     /// How long a stopping server waits for its sockets to close.
     pub drain_within: Duration,
+    /// The name, with the port if it is not 443, under which a server with TLS is reached: where plain requests are
+    /// redirected to, and whose pages may open sockets. `None`: pages of whatever name the browser asked for may.
+    pub site: Option<String>,
+    /// Other sites whose pages may open sockets, as browsers name them (`https://example.org`).
+    pub origins: Vec<String>,
 }
 
 impl Default for ServerConfig {
@@ -79,6 +84,8 @@ impl Default for ServerConfig {
             write_stall: limits::WRITE_STALL,
             retry_after: Duration::from_secs(1),
             drain_within: Duration::from_secs(5),
+            site: None,
+            origins: Vec::new(),
         }
     }
 }
