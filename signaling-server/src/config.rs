@@ -6,6 +6,7 @@ use eyeline_protocol::{Limits, limits};
 
 use crate::admission::AdmissionConfig;
 use crate::rate::Rate;
+use crate::relay::IceSource;
 use crate::rooms::RoomsConfig;
 use crate::socket::SocketConfig;
 
@@ -54,6 +55,9 @@ pub struct ServerConfig {
     pub retry_after: Duration,
     /// How long a stopping server waits for its sockets to close.
     pub drain_within: Duration,
+    /// What members are told of servers for connectivity checks and relaying. Whoever gives a relay of ours here also
+    /// serves its sockets.
+    pub ice: IceSource,
 }
 
 impl Default for ServerConfig {
@@ -79,6 +83,7 @@ impl Default for ServerConfig {
             write_stall: limits::WRITE_STALL,
             retry_after: Duration::from_secs(1),
             drain_within: Duration::from_secs(5),
+            ice: IceSource::None,
         }
     }
 }

@@ -6,35 +6,43 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eyeline_protocol::{ClientMessage, wire};
+use eyeline_protocol::{ClientMessage, ServerMessage, wire};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use crate::outbox::{Outbox, OutboxFull};
-use crate::rooms::{CloseReason, ConnId, Entropy, Origin, Output, Rooms, RoomsConfig, Seed};
+use crate::relay::IceSource;
+use crate::rooms::{CloseReason, ConnId, Entropy, IceFor, Origin, Output, Rooms, RoomsConfig, Seed};
 
 /// Messages waiting for the hub; when it is full the sockets wait, and so, through TCP, do their clients.
 const HUB_QUEUE: usize = 1024;
 
 pub(crate) enum ToHub {
-    Opened { conn: ConnId, origin: Origin, entropy: Entropy, outbox: Arc<Outbox> },
+    Opened { conn: ConnId, origin: Origin, entropy: Entropy, host: Option<String>, outbox: Arc<Outbox> },
     Message { conn: ConnId, message: ClientMessage },
     Closed { conn: ConnId },
     Drain { retry_after: Duration },
 }
 
 /// Starts the hub. It ends when every sender is gone.
-pub(crate) fn spawn(config: RoomsConfig, seed: Seed) -> mpsc::Sender<ToHub> {
+pub(crate) fn spawn(config: RoomsConfig, ice: IceSource, seed: Seed) -> mpsc::Sender<ToHub> {
     let (to_hub, inbound) = mpsc::channel(HUB_QUEUE);
-    tokio::spawn(Hub { rooms: Rooms::new(config, seed), outboxes: HashMap::new(), draining: None }.run(inbound));
+    tokio::spawn(Hub { rooms: Rooms::new(config, seed), ice, sockets: HashMap::new(), draining: None }.run(inbound));
     to_hub
 }
 
 struct Hub {
     rooms: Rooms,
-    outboxes: HashMap<ConnId, Arc<Outbox>>,
+    ice: IceSource,
+    sockets: HashMap<ConnId, Socket>,
     /// Once the server stops: what sockets are told that were just being opened.
     draining: Option<Duration>,
+}
+
+struct Socket {
+    outbox: Arc<Outbox>,
+    /// The `Host` header it came with.
+    host: Option<String>,
 }
 
 impl Hub {
@@ -55,8 +63,8 @@ impl Hub {
     fn handle(&mut self, message: ToHub) {
         let now = Instant::now();
         match message {
-            ToHub::Opened { conn, origin, entropy, outbox } => {
-                self.outboxes.insert(conn, outbox);
+            ToHub::Opened { conn, origin, entropy, host, outbox } => {
+                self.sockets.insert(conn, Socket { outbox, host });
                 self.rooms.opened(now, conn, origin, entropy);
                 if let Some(retry_after) = self.draining {
                     self.rooms.drain(retry_after);
@@ -64,7 +72,7 @@ impl Hub {
             }
             ToHub::Message { conn, message } => self.rooms.handle(now, conn, message),
             ToHub::Closed { conn } => {
-                self.outboxes.remove(&conn);
+                self.sockets.remove(&conn);
                 self.rooms.closed(now, conn);
             }
             ToHub::Drain { retry_after } => {
@@ -78,21 +86,33 @@ impl Hub {
     fn drain_outputs(&mut self) {
         while let Some(output) = self.rooms.poll_output() {
             match output {
-                Output::Send { conn, message, replay } => {
-                    let Some(outbox) = self.outboxes.get(&conn) else { continue };
-                    if let Err(OutboxFull) = outbox.push(wire::encode(&message), replay) {
-                        tracing::debug!(conn = conn.0, "reads too slowly");
-                        outbox.abort(CloseReason::TooSlow);
-                        self.outboxes.remove(&conn);
-                        self.rooms.closed(Instant::now(), conn);
-                    }
+                Output::Send { conn, message, replay } => self.send(conn, &message, replay),
+                Output::Ice { conn, room, me, message } => {
+                    let host = self.sockets.get(&conn).and_then(|socket| socket.host.as_deref());
+                    let ice = self.ice.config(&room.0, &me, host);
+                    let message = match message {
+                        IceFor::Joined { members } => ServerMessage::Joined { me, members, ice },
+                        IceFor::Refresh => ServerMessage::Ice { ice },
+                    };
+                    self.send(conn, &message, false);
                 }
+                Output::Left { member } => self.ice.left(&member),
                 Output::Close { conn, why } => {
-                    if let Some(outbox) = self.outboxes.remove(&conn) {
-                        outbox.close(why);
+                    if let Some(socket) = self.sockets.remove(&conn) {
+                        socket.outbox.close(why);
                     }
                 }
             }
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, message: &ServerMessage, replay: bool) {
+        let Some(socket) = self.sockets.get(&conn) else { return };
+        if let Err(OutboxFull) = socket.outbox.push(wire::encode(message), replay) {
+            tracing::debug!(conn = conn.0, "reads too slowly");
+            socket.outbox.abort(CloseReason::TooSlow);
+            self.sockets.remove(&conn);
+            self.rooms.closed(Instant::now(), conn);
         }
     }
 }

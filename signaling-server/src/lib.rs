@@ -29,6 +29,7 @@ mod inboxes;
 mod outbox;
 mod page;
 mod rate;
+pub mod relay;
 pub mod rooms;
 mod router;
 mod serve;

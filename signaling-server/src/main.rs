@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use eyeline_server::relay::{Advertised, IceSource, Relay, RelayConfig, RelayTransport};
 use eyeline_server::{ServerConfig, serve};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -38,6 +39,9 @@ struct Args {
     /// Apply the limits per address to loopback addresses too
     #[arg(long)]
     limit_loopback: bool,
+    /// Do not relay calls that find no direct path
+    #[arg(long)]
+    no_relay: bool,
     /// What to log, to standard error: error, warn, info, debug, trace; at no level what clients say
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     log: String,
@@ -65,16 +69,22 @@ async fn main() -> ExitCode {
 }
 
 /// Libraries log what passes through them at their finer levels, the WebSocket one whole frames: room ids, nameplates,
-/// tokens. Whatever `--log` says, of theirs only warnings are let through.
+/// tokens. Whatever `--log` says, of theirs only warnings are let through; of the one that reads STUN messages not even
+/// those, which anybody could cause by sending junk.
 fn says_no_ids(event: &Metadata) -> bool {
-    event.target().starts_with("eyeline_server") || *event.level() <= Level::WARN
+    let target = event.target();
+    target.starts_with("eyeline_server") || (*event.level() <= Level::WARN && !target.starts_with("stun_types"))
 }
 
 async fn run(args: &Args) -> io::Result<()> {
     // Before anything is announced, so that a signal right after it is not missed.
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| at("cannot listen", &args.listen, &error))?;
-    let server = serve(listener, config(args))?;
+    let (listener, udp) = bind(args).await.map_err(|error| at("cannot listen", &args.listen, &error))?;
+    let ice = match udp {
+        Some(udp) => serve_relay(udp)?,
+        None => IceSource::None,
+    };
+    let server = serve(listener, ServerConfig { ice, ..config(args) })?;
     let address = server.local_addr();
     if let Some(path) = &args.port_file {
         write_port(path, address.port()).map_err(|error| at("cannot write", &path.display(), &error))?;
@@ -83,6 +93,40 @@ async fn run(args: &Args) -> io::Result<()> {
     stop.await;
     server.shutdown().await;
     Ok(())
+}
+
+/// Tries before a port that the system chose for TCP has to be free for UDP as well.
+const BIND_TRIES: u32 = 16;
+
+/// The same port for WebSockets and for the relay, unless there is to be none.
+async fn bind(args: &Args) -> io::Result<(TcpListener, Option<UdpSocket>)> {
+    let mut tries = if args.listen.port() == 0 { BIND_TRIES } else { 1 };
+    loop {
+        let listener = TcpListener::bind(args.listen).await?;
+        if args.no_relay {
+            return Ok((listener, None));
+        }
+        tries -= 1;
+        match UdpSocket::bind(listener.local_addr()?).await {
+            Ok(udp) => return Ok((listener, Some(udp))),
+            Err(error) if tries == 0 || error.kind() != io::ErrorKind::AddrInUse => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Members are told the host that they reached this server by: it is where the relay is too.
+fn serve_relay(udp: UdpSocket) -> io::Result<IceSource> {
+    let relay = Relay::new(RelayConfig::default())?;
+    let port = udp.local_addr()?.port();
+    let advertised = Advertised { host: None, transports: vec![RelayTransport::Stun(port), RelayTransport::Udp(port)] };
+    let ice = IceSource::Own(relay.clone(), advertised);
+    tokio::spawn(async move {
+        if let Err(error) = relay.serve_udp(udp).await {
+            tracing::error!(kind = ?error.kind(), "the relay has stopped");
+        }
+    });
+    Ok(ice)
 }
 
 fn config(args: &Args) -> ServerConfig {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use eyeline_protocol::limits::FRAME_BYTES_MAX;
@@ -50,6 +50,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn open_socket(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let upgrade = upgrade
@@ -71,7 +72,8 @@ async fn open_socket(
         Err(refusal) => return refuse(refusal),
     };
     let conn = ConnId(app.next_conn.fetch_add(1, Ordering::Relaxed));
-    let arrival = Arrival { conn, origin: seat.origin, entropy };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let arrival = Arrival { conn, origin: seat.origin, entropy, host };
     let (to_hub, alive, config) = (app.to_hub.clone(), app.alive.clone(), app.socket);
     upgrade.on_upgrade(move |socket| async move {
         socket::run(socket, arrival, to_hub, config).await;

@@ -73,7 +73,7 @@ pub fn serve(listener: TcpListener, config: ServerConfig) -> io::Result<ServerHa
 }
 
 async fn run(listener: TcpListener, config: ServerConfig, seed: Seed, stopped: oneshot::Receiver<()>) {
-    let to_hub = hub::spawn(config.rooms(), seed);
+    let to_hub = hub::spawn(config.rooms(), config.ice.clone(), seed);
     let (alive, mut all_closed) = mpsc::channel(1);
     let app = App {
         admission: Mutex::new(Admission::new(config.admission())),
