@@ -6,6 +6,7 @@ use eyeline_protocol::{Limits, limits};
 
 use crate::admission::AdmissionConfig;
 use crate::rate::Rate;
+use crate::relay::IceSource;
 use crate::rooms::RoomsConfig;
 use crate::socket::SocketConfig;
 
@@ -59,6 +60,9 @@ pub struct ServerConfig {
     pub site: Option<String>,
     /// Other sites whose pages may open sockets, as browsers name them (`https://example.org`).
     pub origins: Vec<String>,
+    /// What members are told of servers for connectivity checks and relaying. A relay of ours takes streams where HTTP comes
+    /// in; for UDP it needs sockets of its own ([`Server::datagrams`](crate::Server::datagrams)).
+    pub ice: IceSource,
 }
 
 impl Default for ServerConfig {
@@ -86,6 +90,7 @@ impl Default for ServerConfig {
             drain_within: Duration::from_secs(5),
             site: None,
             origins: Vec::new(),
+            ice: IceSource::None,
         }
     }
 }

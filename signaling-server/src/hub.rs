@@ -12,7 +12,8 @@ use tokio::time::sleep_until;
 
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxFull};
-use crate::rooms::{CloseReason, ConnId, Entropy, Origin, Output, Rooms, RoomsConfig, Seed};
+use crate::relay::IceSource;
+use crate::rooms::{CloseReason, ConnId, Entropy, IceFor, Origin, Output, Rooms, RoomsConfig, Seed};
 
 /// Messages waiting for the hub; when it is full the sockets wait, and so, through TCP, do their clients.
 const HUB_QUEUE: usize = 1024;
@@ -22,6 +23,7 @@ pub(crate) enum ToHub {
         conn: ConnId,
         origin: Origin,
         entropy: Entropy,
+        host: Option<String>,
         outbox: Arc<Outbox>,
     },
     /// With the time at which its frame arrived.
@@ -41,19 +43,26 @@ pub(crate) enum ToHub {
 }
 
 /// Starts the hub. It ends when every sender is gone.
-pub(crate) fn spawn(config: RoomsConfig, seed: Seed, metrics: Arc<Metrics>) -> mpsc::Sender<ToHub> {
+pub(crate) fn spawn(config: RoomsConfig, ice: IceSource, seed: Seed, metrics: Arc<Metrics>) -> mpsc::Sender<ToHub> {
     let (to_hub, inbound) = mpsc::channel(HUB_QUEUE);
-    let hub = Hub { rooms: Rooms::new(config, seed), outboxes: HashMap::new(), draining: None, metrics };
+    let hub = Hub { rooms: Rooms::new(config, seed), ice, sockets: HashMap::new(), draining: None, metrics };
     tokio::spawn(hub.run(inbound));
     to_hub
 }
 
 struct Hub {
     rooms: Rooms,
-    outboxes: HashMap<ConnId, Arc<Outbox>>,
+    ice: IceSource,
+    sockets: HashMap<ConnId, Socket>,
     /// Once the server stops: what sockets are told that were just being opened.
     draining: Option<Duration>,
     metrics: Arc<Metrics>,
+}
+
+struct Socket {
+    outbox: Arc<Outbox>,
+    /// The `Host` header it came with.
+    host: Option<String>,
 }
 
 impl Hub {
@@ -82,8 +91,8 @@ impl Hub {
         let now = Instant::now();
         let mut asked_at = now;
         match message {
-            ToHub::Opened { conn, origin, entropy, outbox } => {
-                self.outboxes.insert(conn, outbox);
+            ToHub::Opened { conn, origin, entropy, host, outbox } => {
+                self.sockets.insert(conn, Socket { outbox, host });
                 self.rooms.opened(now, conn, origin, entropy);
                 if let Some(retry_after) = self.draining {
                     self.rooms.drain(retry_after);
@@ -94,7 +103,7 @@ impl Hub {
                 self.rooms.handle(now, conn, message);
             }
             ToHub::Closed { conn } => {
-                self.outboxes.remove(&conn);
+                self.sockets.remove(&conn);
                 self.rooms.closed(now, conn);
             }
             ToHub::Drain { retry_after } => {
@@ -112,25 +121,38 @@ impl Hub {
             match output {
                 Output::Send { conn, message, replay } => {
                     self.count(&message, asked_at);
-                    let Some(outbox) = self.outboxes.get(&conn) else { continue };
-                    if let Err(OutboxFull) = outbox.push(wire::encode(&message), replay) {
-                        tracing::debug!(conn = conn.0, "reads too slowly");
-                        outbox.abort(CloseReason::TooSlow);
-                        self.outboxes.remove(&conn);
-                        self.rooms.closed(Instant::now(), conn);
-                    }
+                    self.send(conn, &message, replay);
                 }
+                Output::Ice { conn, room, me, message } => {
+                    let host = self.sockets.get(&conn).and_then(|socket| socket.host.as_deref());
+                    let ice = self.ice.config(&room.0, &me, host);
+                    let message = match message {
+                        IceFor::Joined { members } => ServerMessage::Joined { me, members, ice },
+                        IceFor::Refresh => ServerMessage::Ice { ice },
+                    };
+                    self.count(&message, asked_at);
+                    self.send(conn, &message, false);
+                }
+                Output::Left { member } => self.ice.left(&member),
                 Output::Close { conn, why } => {
-                    if let Some(outbox) = self.outboxes.remove(&conn) {
-                        outbox.close(why);
+                    if let Some(socket) = self.sockets.remove(&conn) {
+                        socket.outbox.close(why);
                     }
                 }
             }
         }
     }
-}
 
-impl Hub {
+    fn send(&mut self, conn: ConnId, message: &ServerMessage, replay: bool) {
+        let Some(socket) = self.sockets.get(&conn) else { return };
+        if let Err(OutboxFull) = socket.outbox.push(wire::encode(message), replay) {
+            tracing::debug!(conn = conn.0, "reads too slowly");
+            socket.outbox.abort(CloseReason::TooSlow);
+            self.sockets.remove(&conn);
+            self.rooms.closed(Instant::now(), conn);
+        }
+    }
+
     fn count(&self, message: &ServerMessage, asked_at: Instant) {
         match message {
             ServerMessage::Joined { .. } => self.metrics.joined(asked_at.elapsed()),

@@ -32,6 +32,7 @@ mod origin;
 mod outbox;
 mod page;
 mod rate;
+pub mod relay;
 pub mod rooms;
 mod router;
 mod serve;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::relay::{RelayRefusal, RelayStats};
+
 /// Upper ends of the join histogram's buckets, in seconds.
 const JOIN_BUCKETS_S: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
@@ -64,8 +66,8 @@ impl Metrics {
         }
     }
 
-    /// All of it, with the days that the certificate is still good, if there is one.
-    pub(crate) fn text(&self, certificate_days: Option<f64>) -> String {
+    /// All of it, with the days that the certificate is still good and with the relay's figures, if there are such.
+    pub(crate) fn text(&self, certificate_days: Option<f64>, relay: Option<&RelayStats>) -> String {
         let mut text = Text::default();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         text.metric("connections", "gauge", "Open sockets", read(&self.connections));
@@ -87,6 +89,9 @@ impl Metrics {
         }
         self.joins(&mut text);
         self.rejects(&mut text);
+        if let Some(stats) = relay {
+            relayed(&mut text, stats);
+        }
         text.0
     }
 
@@ -109,6 +114,30 @@ impl Metrics {
         for (reason, count) in &*rejects {
             text.line("rejects_total", &format!("{{reason=\"{reason}\"}}"), count);
         }
+    }
+}
+
+fn relayed(text: &mut Text, stats: &RelayStats) {
+    text.metric("relay_allocations", "gauge", "Allocations now", stats.allocations_live);
+    text.metric("relay_allocations_total", "counter", "Allocations made", stats.allocations_total);
+    text.metric("relay_streams", "gauge", "Relay connections over TCP and TLS", stats.streams_live);
+    text.metric("relay_bindings_total", "counter", "STUN binding requests answered", stats.bindings);
+    text.metric("relay_packets_total", "counter", "Packets relayed", stats.relayed_packets);
+    text.metric("relay_bytes_total", "counter", "Bytes relayed", stats.relayed_bytes);
+    text.metric("relay_requests_ignored_total", "counter", "Requests that came too fast", stats.strangers_ignored);
+    text.head("relay_refused_total", "counter", "Requests to the relay that were refused, by reason");
+    for why in RelayRefusal::ALL {
+        text.line("relay_refused_total", &format!("{{reason=\"{}\"}}", why.name()), stats.refused(why));
+    }
+    text.head("relay_dropped_total", "counter", "Packets that the relay dropped, by reason");
+    for (reason, count) in [
+        ("cap", stats.dropped_by_cap),
+        ("total_cap", stats.dropped_by_total_cap),
+        ("no_peer", stats.dropped_without_peer),
+        ("slow_reader", stats.dropped_by_slow_reader),
+        ("malformed", stats.malformed),
+    ] {
+        text.line("relay_dropped_total", &format!("{{reason=\"{reason}\"}}"), count);
     }
 }
 
@@ -143,7 +172,7 @@ mod tests {
         metrics.joined(Duration::from_secs(9));
         metrics.rejected("room_full");
         metrics.rejected("room_full");
-        let text = metrics.text(Some(29.5));
+        let text = metrics.text(Some(29.5), Some(&RelayStats { relayed_bytes: 7, ..RelayStats::default() }));
         for line in [
             "# TYPE eyeline_frames_relayed_total counter",
             "eyeline_frames_relayed_total 3",
@@ -154,9 +183,12 @@ mod tests {
             "eyeline_join_seconds_sum 9.0007",
             "eyeline_rejects_total{reason=\"room_full\"} 2",
             "eyeline_certificate_days_left 29.500",
+            "eyeline_relay_bytes_total 7",
+            "eyeline_relay_refused_total{reason=\"forbidden\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
-        assert!(!metrics.text(None).contains("certificate"));
+        let text = metrics.text(None, None);
+        assert!(!text.contains("certificate") && !text.contains("relay_"));
     }
 }

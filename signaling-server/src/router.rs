@@ -22,6 +22,7 @@ use crate::hub::ToHub;
 use crate::metrics::Metrics;
 use crate::origin;
 use crate::page;
+use crate::relay::Relay;
 use crate::rooms::{ConnId, Entropy, Origin};
 use crate::socket::{self, Arrival, SocketConfig};
 
@@ -44,6 +45,7 @@ pub(crate) struct App {
     pub(crate) live: RwLock<Live>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) front: Front,
+    pub(crate) relay: Option<Relay>,
     /// How many sockets' tasks there are.
     pub(crate) open: watch::Sender<usize>,
     pub(crate) draining: AtomicBool,
@@ -126,7 +128,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = app.metrics.text(app.front.certificate_days());
+    let text = app.metrics.text(app.front.certificate_days(), app.relay.as_ref().map(Relay::stats).as_ref());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -168,7 +170,8 @@ async fn open_socket(
         Err(refusal) => return refuse(&app, refusal),
     };
     let conn = ConnId(app.next_conn.fetch_add(1, Ordering::Relaxed));
-    let arrival = Arrival { conn, origin: seat.origin, entropy };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let arrival = Arrival { conn, origin: seat.origin, entropy, host };
     let (to_hub, metrics) = (app.to_hub.clone(), Arc::clone(&app.metrics));
     upgrade.on_upgrade(move |socket| async move {
         socket::run(socket, arrival, to_hub, metrics, config).await;

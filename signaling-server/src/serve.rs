@@ -11,7 +11,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -21,6 +21,7 @@ use crate::admission::Admission;
 use crate::front::{Door, Front, Opened, Opening, Openings, Stream};
 use crate::hub::{self, ToHub};
 use crate::metrics::Metrics;
+use crate::relay::Relay;
 use crate::rooms::Seed;
 use crate::router::{self, App, Live};
 #[cfg(feature = "public")]
@@ -33,6 +34,8 @@ const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// From connecting to the end of the answer (or to the upgrade).
 const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
 const HTTP_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// How often a server that is to end looks whether calls are still relayed.
+const LOOK_AT_RELAY: Duration = Duration::from_millis(200);
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
@@ -42,6 +45,7 @@ pub struct Server {
     config: ServerConfig,
     doors: Vec<(TcpListener, Door)>,
     figures: Vec<TcpListener>,
+    datagrams: Vec<UdpSocket>,
     #[cfg(feature = "public")]
     tls: Option<Arc<Tls>>,
 }
@@ -54,6 +58,7 @@ impl Server {
             config,
             doors: Vec::new(),
             figures: Vec::new(),
+            datagrams: Vec::new(),
             #[cfg(feature = "public")]
             tls: None,
         }
@@ -63,6 +68,14 @@ impl Server {
     #[must_use]
     pub fn door(mut self, listener: TcpListener, door: Door) -> Self {
         self.doors.push((listener, door));
+        self
+    }
+
+    /// STUN and TURN by UDP are served here, if [`ServerConfig::ice`] has a relay of ours. It also takes streams at every
+    /// door that lets them in.
+    #[must_use]
+    pub fn datagrams(mut self, socket: UdpSocket) -> Self {
+        self.datagrams.push(socket);
         self
     }
 
@@ -96,13 +109,14 @@ impl Server {
         let config = &self.config;
         let app = Arc::new(App {
             admission: Mutex::new(Admission::new(config.admission())),
-            to_hub: hub::spawn(config.rooms(), seed, Arc::clone(&metrics)),
+            to_hub: hub::spawn(config.rooms(), config.ice.clone(), seed, Arc::clone(&metrics)),
             live: RwLock::new(config.live()),
             metrics,
             front: Front {
                 #[cfg(feature = "public")]
                 tls: self.tls.clone(),
             },
+            relay: config.ice.relay().cloned(),
             open: watch::Sender::new(0),
             draining: AtomicBool::new(false),
             next_conn: AtomicU64::new(1),
@@ -189,9 +203,14 @@ impl ServerConfig {
 }
 
 async fn run(server: Server, app: Arc<App>, stopped: oneshot::Receiver<()>) {
-    let Server { config, doors, figures, .. } = server;
-    let reception = Arc::new(Reception::new(&app, &config));
+    let Server { config, doors, figures, datagrams, .. } = server;
+    let reception = Arc::new(Reception::new(&app));
     let mut accepting = JoinSet::new();
+    for socket in datagrams {
+        if let Some(relay) = &app.relay {
+            accepting.spawn(serve_datagrams(relay.clone(), socket));
+        }
+    }
     for (listener, door) in doors {
         let reception = Arc::clone(&reception);
         accepting
@@ -208,8 +227,14 @@ async fn run(server: Server, app: Arc<App>, stopped: oneshot::Receiver<()>) {
     tracing::info!("stopped");
 }
 
-/// Listeners stay open meanwhile: who asks is told that this server is about to end, and who is in a call that it relays can
-/// still reconnect to it.
+async fn serve_datagrams(relay: Relay, socket: UdpSocket) {
+    if let Err(error) = relay.serve_udp(socket).await {
+        tracing::error!(kind = ?error.kind(), "the relay has stopped");
+    }
+}
+
+/// Listeners stay open meanwhile: who asks is told that this server is about to end, and calls that it relays go on until
+/// their people hang up.
 async fn drain(app: &App, config: &ServerConfig) {
     tracing::info!("draining");
     app.draining.store(true, Ordering::Relaxed);
@@ -217,9 +242,15 @@ async fn drain(app: &App, config: &ServerConfig) {
     if app.to_hub.send(ToHub::Drain { retry_after: config.retry_after }).await.is_err() {
         return; // no hub, no sockets
     }
-    let mut open = app.open.subscribe();
-    if timeout(config.drain_within, open.wait_for(|open| *open == 0)).await.is_err() {
-        tracing::info!("sockets left open");
+    let left = async {
+        // Fails when the count is gone, which the app holds.
+        app.open.subscribe().wait_for(|open| *open == 0).await.ok();
+        while app.relay.as_ref().is_some_and(|relay| relay.stats().allocations_live > 0) {
+            sleep(LOOK_AT_RELAY).await;
+        }
+    };
+    if timeout(config.drain_within, left).await.is_err() {
+        tracing::info!("sockets or relayed calls left open");
     }
 }
 
@@ -256,7 +287,7 @@ struct Reception {
 }
 
 impl Reception {
-    fn new(app: &Arc<App>, _config: &ServerConfig) -> Self {
+    fn new(app: &Arc<App>) -> Self {
         Self {
             app: Arc::clone(app),
             openings: Arc::default(),
@@ -287,8 +318,12 @@ impl Reception {
                 timeout_at(deadline, serve_http(stream, peer, self.redirect.clone())).await.ok();
             }
             Ok(Ok(Some(Opened::Stun(stream)))) => {
+                // The relay has limits of its own for these.
                 drop((opening, slot));
-                drop(stream);
+                let Some(relay) = &self.app.relay else { return };
+                if !relay.serve_stream(stream, peer).await {
+                    self.app.metrics.rejected("relay_streams");
+                }
             }
             Ok(Ok(None) | Err(_)) | Err(_) => Metrics::add(&self.app.metrics.opening_failures, 1),
         }

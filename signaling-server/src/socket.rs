@@ -36,6 +36,8 @@ pub(crate) struct Arrival {
     pub(crate) conn: ConnId,
     pub(crate) origin: Origin,
     pub(crate) entropy: Entropy,
+    /// The `Host` header: how the client reached this server.
+    pub(crate) host: Option<String>,
 }
 
 /// Serves a socket until it is closed, and tells the hub of its beginning and end.
@@ -46,9 +48,9 @@ pub(crate) async fn run(
     metrics: Arc<Metrics>,
     config: SocketConfig,
 ) {
-    let Arrival { conn, origin, entropy } = arrival;
+    let Arrival { conn, origin, entropy, host } = arrival;
     let outbox = Arc::new(Outbox::default());
-    if to_hub.send(ToHub::Opened { conn, origin, entropy, outbox: Arc::clone(&outbox) }).await.is_err() {
+    if to_hub.send(ToHub::Opened { conn, origin, entropy, host, outbox: Arc::clone(&outbox) }).await.is_err() {
         return; // the server has stopped
     }
     tracing::debug!(conn = conn.0, "opened");

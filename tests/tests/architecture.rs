@@ -37,8 +37,8 @@ const NAMED_ONLY_BY: [(&str, &[&str]); 6] = [
     ("eyeline-media", &["nokhwa", "cpal", "alsa", "v4l", "opus", "env-libvpx-sys"]),
     ("eyeline-people", &["rusqlite", "keyring"]),
     ("eyeline-desktop", &["tauri", "tauri-build", "gtk", "arboard", "notify-rust", "libloading"]),
-    ("eyeline-server", &["axum", "hyper", "hyper-util", "rustls-acme"]),
-    ("eyeline-seal", &["chacha20poly1305", "hkdf", "snow", "spake2", "ed25519-dalek", "x25519-dalek", "hmac"]),
+    ("eyeline-server", &["axum", "hyper", "hyper-util", "rustls-acme", "turn-types"]),
+    ("eyeline-seal", &["chacha20poly1305", "hkdf", "snow", "spake2", "ed25519-dalek", "x25519-dalek"]),
 ];
 
 /// Crates of pure logic: nothing under them may wait or open a socket.

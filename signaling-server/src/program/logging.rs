@@ -34,7 +34,9 @@ pub(crate) fn start(level: &LogLevel, format: LogFormat) -> LogHandle {
 }
 
 /// Libraries log what passes through them at their finer levels, the WebSocket one whole frames: room ids, nameplates,
-/// tokens. Whatever `--log` says, of theirs only warnings are let through.
+/// tokens. Whatever `--log` says, of theirs only warnings are let through; of the one that reads STUN messages not even
+/// those, which anybody could cause by sending junk.
 fn says_no_ids(event: &Metadata) -> bool {
-    event.target().starts_with("eyeline_server") || *event.level() <= Level::WARN
+    let target = event.target();
+    target.starts_with("eyeline_server") || (*event.level() <= Level::WARN && !target.starts_with("stun_types"))
 }

@@ -16,11 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use eyeline_server::relay::IceSource;
 use eyeline_server::tls::{Tls, TlsError};
 use eyeline_server::{Door, Server, ServerHandle};
 
 use self::logging::LogHandle;
-use self::plan::{Certificate, Plan, server_config};
+use self::plan::{Certificate, DoorPlan, Plan, server_config};
 use self::settings::Settings;
 use self::signals::{Signal, Signals};
 use self::sources::{Loaded, Wrong, load};
@@ -82,17 +83,27 @@ fn certificate(source: &Certificate) -> Result<Tls, TlsError> {
 
 fn start(settings: &Settings, plan: &Plan, tls: Option<Arc<Tls>>) -> Result<(ServerHandle, Option<String>), Failure> {
     let doors = plan.doors();
-    let others: Vec<SocketAddr> = doors.iter().map(|(address, _)| *address).collect();
-    let mut listeners = Vec::new();
-    for (address, door) in doors {
-        listeners.push((bind::tcp(address, &others).map_err(|error| at("cannot listen", &address, &error))?, door));
+    let others: Vec<SocketAddr> = doors.iter().map(|door| door.address).collect();
+    let (mut listeners, mut datagrams) = (Vec::new(), Vec::new());
+    for DoorPlan { address, door, udp } in doors {
+        let bound = if udp {
+            bind::both(address, &others).map(|(tcp, udp)| (tcp, Some(udp)))
+        } else {
+            bind::tcp(address, &others).map(|tcp| (tcp, None))
+        };
+        let (tcp, udp) = bound.map_err(|error| at("cannot listen", &address, &error))?;
+        listeners.push((tcp, door));
+        datagrams.extend(udp);
     }
-    let port =
-        listeners.first().map(|(listener, _)| listener.local_addr()).transpose()?.map_or(0, |first| first.port());
-    let site = plan.site(port);
-    let mut server = Server::new(server_config(settings, site.clone()));
+    let places = listeners.iter().map(|(listener, door)| Ok((*door, listener.local_addr()?)));
+    let places: Vec<_> = places.collect::<io::Result<_>>()?;
+    let site = plan.site(places.first().map_or(0, |(_, main)| main.port()));
+    let mut server = Server::new(server_config(settings, site.clone(), plan.ice(&places)?));
     for (listener, door) in listeners {
         server = server.door(listener, door);
+    }
+    for socket in datagrams {
+        server = server.datagrams(socket);
     }
     if let Some(metrics) = settings.metrics {
         server = server.figures(bind::tcp(metrics.0, &[]).map_err(|error| at("cannot listen", &metrics.0, &error))?);
@@ -111,8 +122,8 @@ fn announce(server: &ServerHandle, site: Option<&str>) -> io::Result<()> {
         match door {
             Door::Main => writeln!(out, "listening on {scheme}://{address}")?,
             Door::Redirect => writeln!(out, "redirecting from http://{address}")?,
-            Door::Stun => writeln!(out, "STUN and TURN on tcp {address}")?,
-            Door::Stuns => writeln!(out, "STUN and TURN over TLS on tcp {address}")?,
+            Door::Stun => writeln!(out, "STUN and TURN at {address}")?,
+            Door::Stuns => writeln!(out, "STUN and TURN over TLS at {address}")?,
         }
     }
     for address in server.figures() {
@@ -148,7 +159,7 @@ async fn reload(args: &[OsString], server: &ServerHandle, site: Option<String>, 
     match load(args).and_then(|loaded| Plan::new(&loaded.settings).map(|_| loaded.settings)) {
         Ok(settings) => {
             log.set(&settings.log);
-            server.reconfigure(&server_config(&settings, site)).await;
+            server.reconfigure(&server_config(&settings, site, IceSource::None)).await;
             tracing::info!("settings read");
         }
         Err(wrong) => tracing::warn!(%wrong, "settings stay as they were"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use eyeline_server::ServerConfig;
 
-use super::values::{Contact, Domain, LogFormat, LogLevel, Loopback, Place, WebOrigin};
+use super::values::{Contact, Domain, LogFormat, LogLevel, Loopback, Place, Secret, TurnUrl, WebOrigin};
 
 /// Introduces Eyeline clients to each other. Alone it serves the local network; with --domain it is a public server that
 /// gets its certificate itself.
@@ -35,6 +35,12 @@ pub(crate) struct Settings {
     /// domain [::]:80]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     pub(crate) listen_http: Vec<Place>,
+    /// Where STUN and TURN are served besides, by UDP and TCP; or off. [default: with a domain [::]:3478]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) listen_stun: Vec<Place>,
+    /// Where STUN and TURN are served besides, over TLS; or off. Needs a domain. [default: with a domain [::]:5349]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) listen_stuns: Vec<Place>,
     /// Write the first port listened on to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) port_file: Option<PathBuf>,
@@ -57,6 +63,32 @@ pub(crate) struct Settings {
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", help_heading = "Certificate")]
     pub(crate) tls_key: Option<PathBuf>,
+
+    /// Do not relay calls that find no direct path, and serve no STUN
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false,
+        default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Relay")]
+    pub(crate) no_relay: bool,
+    /// What relay credentials are made with, a long random text. With one that stays, calls that are being relayed outlive a
+    /// restart's credentials. [default: drawn at each start]
+    #[arg(long, value_name = "TEXT", help_heading = "Relay")]
+    pub(crate) relay_secret: Option<Secret>,
+    /// Relayed ways at a time; each side of a call uses one to three
+    #[arg(long, value_name = "N", default_value_t = 2_000,
+        value_parser = clap::value_parser!(u16).range(1..=16_384), help_heading = "Relay")]
+    pub(crate) relay_allocations: u16,
+    /// The most that one relayed way may send, in kbit/s
+    #[arg(long, value_name = "KBIT", default_value_t = 12_000, help_heading = "Relay")]
+    pub(crate) relay_allocation_kbit_s: u32,
+    /// The most that all relayed ways together may send, in Mbit/s
+    #[arg(long, value_name = "MBIT", default_value_t = 200, help_heading = "Relay")]
+    pub(crate) relay_total_mbit_s: u32,
+    /// STUN and TURN servers to name to clients instead of this one, such as turn:relay.example.org:3478?transport=udp;
+    /// several are separated by commas. They take credentials made with turn-secret, as coturn does with use-auth-secret
+    #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = "Relay")]
+    pub(crate) turn_urls: Vec<TurnUrl>,
+    /// The secret shared with those servers
+    #[arg(long, value_name = "TEXT", help_heading = "Relay")]
+    pub(crate) turn_secret: Option<Secret>,
 
     /// Other web sites whose pages may open calls here, such as https://example.org; several are separated by commas. The
     /// server's own pages may, and so may programs that are no browsers

@@ -137,6 +137,59 @@ impl FromStr for Contact {
     }
 }
 
+/// A STUN or TURN server (RFC 7064, RFC 7065).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TurnUrl(String);
+
+impl TurnUrl {
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl FromStr for TurnUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("stun" | "stuns" | "turn" | "turns", host)) if !host.is_empty() && !host.starts_with('/') => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err("a STUN or TURN server is needed, such as turn:relay.example.org:3478?transport=udp"),
+        }
+    }
+}
+
+/// What nobody is to read.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() < SECRET_CHARS_MIN {
+            return Err("a secret has at least 16 characters, drawn at random");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Shorter ones can be guessed: who has one credential can try secrets offline.
+const SECRET_CHARS_MIN: usize = 16;
+
 /// A level, or what [`EnvFilter`] takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogLevel(String);
@@ -184,6 +237,13 @@ mod tests {
         for wrong in ["example.org", "https://example.org/", "ftp://example.org", "https://", "*", "null"] {
             assert!(wrong.parse::<WebOrigin>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn secrets_are_long_and_do_not_show() {
+        assert!("short".parse::<Secret>().is_err());
+        let secret: Secret = "north-north-north".parse().unwrap();
+        assert!(!format!("{secret:?}").contains("north"));
     }
 
     #[test]

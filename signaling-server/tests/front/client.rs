@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use eyeline_protocol::{ClientMessage, RoomId, ServerMessage, wire};
+use eyeline_protocol::{ClientMessage, IceConfig, RoomId, ServerMessage, wire};
 use futures_util::{SinkExt as _, StreamExt as _};
 
 use crate::authority::DOMAIN;
@@ -102,12 +102,19 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
     pub(crate) async fn join(stream: S, url: &str) -> Self {
+        Self::enter(stream, url).await.0
+    }
+
+    /// As [`Member::join`], with what it was told of relays.
+    pub(crate) async fn enter(stream: S, url: &str) -> (Self, IceConfig) {
         let mut member = Self { socket: open(stream, url, None).await.unwrap() };
         member.say(&ClientMessage::Hello { v: 1, resume: None }).await;
         assert!(matches!(member.hear().await, Some(ServerMessage::Welcome { .. })));
         member.say(&ClientMessage::Join { room_id: RoomId([1; 16]) }).await;
-        assert!(matches!(member.hear().await, Some(ServerMessage::Joined { .. })));
-        member
+        match member.hear().await {
+            Some(ServerMessage::Joined { ice, .. }) => (member, ice),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn say(&mut self, message: &ClientMessage) {

@@ -1,14 +1,16 @@
 //! One port for everything, and what is turned away there.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tempfile::tempdir;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
 
 use crate::authority::{Authority, DOMAIN};
-use crate::client::{Member, Trust, get, get_plain, open, to_end};
-use crate::program::Program;
+use crate::client::{Member, Trust, get, get_plain, open, patiently, to_end};
+use crate::program::{Program, eventually};
 use crate::tls::start;
 
 /// What comes back for these bytes, until the server closes.
@@ -65,6 +67,114 @@ async fn with_tls_one_port_takes_calls_and_pages_and_points_the_rest_there() {
         let elsewhere = String::from_utf8(elsewhere).unwrap();
         assert!(elsewhere.contains(&format!("location: https://{DOMAIN}:{}/a\r\n", https.port())), "{elsewhere}");
     }
+}
+
+/// A binding request (RFC 8489 section 5).
+const BINDING: [u8; 20] = *b"\x00\x01\x00\x00\x21\x12\xa4\x42twelve bytes";
+
+/// Whether the address in a binding's answer is this one (RFC 8489 section 14.2).
+fn is_answer(answer: &[u8], of: SocketAddr) -> bool {
+    let SocketAddr::V4(of) = of else { return false };
+    let mut mapped = vec![0, 0x20, 0, 8, 0, 1];
+    mapped.extend((of.port() ^ 0x2112).to_be_bytes());
+    mapped.extend((of.ip().to_bits() ^ 0x2112_a442).to_be_bytes());
+    answer.starts_with(&[1, 1]) && answer[4..20] == BINDING[4..] && answer.windows(12).any(|field| field == mapped)
+}
+
+async fn ask<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> Vec<u8> {
+    stream.write_all(&BINDING).await.unwrap();
+    let mut answer = vec![0; 20];
+    patiently(stream.read_exact(&mut answer)).await.unwrap();
+    let rest = usize::from(u16::from_be_bytes([answer[2], answer[3]]));
+    answer.resize(20 + rest, 0);
+    patiently(stream.read_exact(&mut answer[20..])).await.unwrap();
+    answer
+}
+
+async fn ask_by_udp(server: SocketAddr) -> (Vec<u8>, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    // Lost ones are sent again by every client (RFC 8489 section 6.2.1).
+    let answer = eventually("an answer by UDP", async || {
+        socket.send_to(&BINDING, server).await.unwrap();
+        let mut answer = vec![0; 1500];
+        let received = timeout(Duration::from_millis(500), socket.recv_from(&mut answer)).await.ok()?;
+        let (len, from) = received.unwrap();
+        assert_eq!(from, server);
+        answer.truncate(len);
+        Some(answer)
+    });
+    (answer.await, socket.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn the_relay_is_behind_every_door_but_that_of_plain_http() {
+    let folder = tempdir().unwrap();
+    let authority = Authority::new();
+    let mut server = start(&authority.write(folder.path(), 30), &[]);
+    let https = server.address("listening on https://").await;
+    let http = server.address("redirecting from http://").await;
+    let stun = server.address("STUN and TURN at ").await;
+    let stuns = server.address("STUN and TURN over TLS at ").await;
+    let trust = Trust::new(authority.roots());
+    for address in [https, stun] {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let own = stream.local_addr().unwrap();
+        assert!(is_answer(&ask(stream).await, own), "TCP");
+        let (answer, own) = ask_by_udp(address).await;
+        assert!(is_answer(&answer, own), "UDP");
+    }
+    for address in [https, stuns] {
+        for names in [&[][..], &[&b"stun.turn"[..]]] {
+            let stream = trust.clone().alpn(names).connect(address).await.unwrap();
+            let own = stream.get_ref().0.local_addr().unwrap();
+            assert!(is_answer(&ask(stream).await, own), "TLS, {names:?}");
+        }
+    }
+    assert_eq!(answer(http, &BINDING).await, b"");
+    assert_eq!(answer(stuns, &BINDING).await, b"", "TLS only");
+    assert_eq!(answer(stun, b"GET / HTTP/1.1\r\n\r\n").await, b"");
+    assert_eq!(answer(stun, &old_hello(3)).await, b"");
+    let page = trust.alpn(&[b"http/1.1"]).connect(stuns).await.unwrap();
+    assert_eq!(to_end(page).await, b"", "no pages there");
+
+    let call = Trust::new(authority.roots()).connect(https).await.unwrap();
+    let ice = Member::enter(call, &format!("wss://{DOMAIN}/ws")).await.1;
+    let (main, own) = (https.port(), stun.port());
+    let ways = [
+        format!("stun:{DOMAIN}:{own}"),
+        format!("turn:{DOMAIN}:{own}?transport=udp"),
+        format!("turn:{DOMAIN}:{main}?transport=udp"),
+        format!("turns:{DOMAIN}:{main}?transport=tcp"),
+    ];
+    assert_eq!(ice.urls, ways);
+    assert!(!ice.user.is_empty() && !ice.cred.is_empty());
+}
+
+#[tokio::test]
+async fn a_server_in_the_local_network_relays_too_unless_it_is_told_not_to() {
+    let mut server = Program::start(["--listen", "127.0.0.1:0"]);
+    let address = server.address("listening on http://").await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let ice = Member::enter(stream, &format!("ws://{address}/ws")).await.1;
+    let ways = ["stun:127.0.0.1:P", "turn:127.0.0.1:P?transport=udp", "turn:127.0.0.1:P?transport=tcp"];
+    assert_eq!(ice.urls, ways.map(|way| way.replace('P', &address.port().to_string())));
+    let (said, own) = ask_by_udp(address).await;
+    assert!(is_answer(&said, own));
+
+    let mut server = Program::start(["--listen", "127.0.0.1:0", "--no-relay"]);
+    let address = server.address("listening on http://").await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    assert!(Member::enter(stream, &format!("ws://{address}/ws")).await.1.urls.is_empty());
+    assert_eq!(answer(address, &BINDING).await, b"");
+
+    let urls = "stun:relay.example:3478,turn:relay.example:3478?transport=udp";
+    let args = ["--listen", "127.0.0.1:0", "--turn-urls", urls, "--turn-secret", "shared with coturn"];
+    let mut server = Program::start(args);
+    let address = server.address("listening on http://").await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let ice = Member::enter(stream, &format!("ws://{address}/ws")).await.1;
+    assert_eq!(ice.urls.join(","), urls);
+    assert_eq!(answer(address, &BINDING).await, b"");
 }
 
 #[tokio::test]

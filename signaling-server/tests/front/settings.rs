@@ -74,6 +74,19 @@ async fn what_is_printed_can_be_read_and_says_the_same() {
 }
 
 #[tokio::test]
+async fn secrets_are_not_printed() {
+    let secret = "north-north-north-north";
+    let config = print(&["--turn-urls", "turn:a.example"], &[("EYELINE_TURN_SECRET", secret)]).await;
+    assert!(config.contains("turn-secret") && !config.contains("north"), "{config}");
+    let help = output({
+        let mut command = command(["--help"]);
+        command.env("EYELINE_TURN_SECRET", secret);
+        command
+    });
+    assert!(!String::from_utf8(help.await.stdout).unwrap().contains("north"));
+}
+
+#[tokio::test]
 async fn every_key_is_explained() {
     let config = print(&[], &[]).await;
     let help = output(command(["--help"])).await;
@@ -112,6 +125,13 @@ async fn wrong_values_are_refused_with_one_sentence() {
             "tls-cert excludes acme-contact",
         ),
         (&["--domain", "a.example", "--tls-cert", "/nowhere/a.pem", "--tls-key", "b.pem"], "cannot use /nowhere/a.pem"),
+        (&["--listen-stuns", "127.0.0.1:0"], "listen-stuns needs a domain"),
+        (&["--no-relay", "--listen-stun", "127.0.0.1:0"], "own relay, which is off"),
+        (&["--turn-urls", "turn:a.example"], "turn-urls needs turn-secret"),
+        (&["--turn-secret", "shared with coturn"], "turn-secret needs turn-urls"),
+        (&["--turn-urls", "https://a.example", "--turn-secret", "shared with coturn"], "STUN or TURN server"),
+        (&["--relay-secret", "short"], "at least 16"),
+        (&["--relay-allocations", "99999"], "99999"),
         (&["--acme-contact", "nobody"], "mail address"),
         (&["--origins", "example.org"], "scheme and host"),
         (&["--metrics", "0.0.0.0:9420"], "loopback"),

@@ -12,8 +12,8 @@ use crate::program::{Program, eventually};
 pub(crate) fn start(files: &Files, more: &[&str]) -> Program {
     let (cert, key) = (files.cert.to_str().unwrap(), files.key.to_str().unwrap());
     let args = ["--domain", DOMAIN, "--tls-cert", cert, "--tls-key", key];
-    let places = ["--listen", "127.0.0.1:0", "--listen-http", "127.0.0.1:0"];
-    Program::start(args.iter().chain(&places).chain(more))
+    let places = ["--listen", "--listen-http", "--listen-stun", "--listen-stuns"].map(|place| [place, "127.0.0.1:0"]);
+    Program::start(args.iter().chain(places.as_flattened()).chain(more))
 }
 
 /// Waits until the server shows another certificate than this one.
