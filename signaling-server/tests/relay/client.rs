@@ -56,6 +56,13 @@ impl Client {
         Self { transport: Transport::Udp(socket), login: None }
     }
 
+    /// By UDP, from whichever of our addresses the way to the server begins at.
+    pub(crate) async fn from_address(server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("0.0.0.0:0").await.unwrap();
+        socket.connect(server).await.unwrap();
+        Self { transport: Transport::Udp(socket), login: None }
+    }
+
     pub(crate) async fn tcp(server: SocketAddr) -> Self {
         let stream = TcpStream::connect(server).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -96,6 +103,13 @@ impl Client {
     pub(crate) async fn send_on_channel(&mut self, number: u16, data: &[u8]) {
         let padded = matches!(self.transport, Transport::Tcp { .. });
         self.send(&messages::channel_data(number, data, padded)).await;
+    }
+
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        match &self.transport {
+            Transport::Udp(socket) => socket.local_addr().unwrap(),
+            Transport::Tcp { stream, .. } => stream.local_addr().unwrap(),
+        }
     }
 
     pub(crate) fn is_stream(&self) -> bool {

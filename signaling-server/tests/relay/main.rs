@@ -4,6 +4,9 @@
 mod client;
 mod messages;
 mod signaling;
+mod ssrf;
+#[cfg(target_os = "linux")]
+mod tripwire;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -30,6 +30,8 @@ pub(crate) enum Ask {
     Refresh(Option<u32>),
     Permission(Vec<SocketAddr>),
     Bind(u16, SocketAddr),
+    /// A permission for what these bytes of XOR-PEER-ADDRESS say.
+    RawPermission(Vec<u8>),
 }
 
 pub(crate) fn binding() -> Vec<u8> {
@@ -50,6 +52,7 @@ pub(crate) fn request_as(transaction: TransactionId, ask: &Ask, login: Option<&L
         Ask::Refresh(None) => (REFRESH, vec![]),
         Ask::Refresh(Some(seconds)) => (REFRESH, vec![Box::new(Lifetime::new(*seconds))]),
         Ask::Permission(peers) => (CREATE_PERMISSION, peers.iter().map(peer).collect()),
+        Ask::RawPermission(value) => (CREATE_PERMISSION, vec![raw(XorPeerAddress::TYPE.value(), value)]),
         Ask::Bind(number, address) => (CHANNEL_BIND, vec![Box::new(ChannelNumber::new(*number)), peer(address)]),
     };
     let kind = MessageType::from_class_method(MessageClass::Request, method);

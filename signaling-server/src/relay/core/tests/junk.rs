@@ -23,6 +23,7 @@ fn changed_messages_hurt_nobody_and_go_to_nobody_else() {
         messages::request(&Ask::Allocate, Some(&a.login)),
         messages::request(&Ask::Refresh(Some(300)), Some(&a.login)),
         messages::request(&Ask::Permission(vec![b_address, a_address]), Some(&a.login)),
+        messages::request(&Ask::RawPermission(vec![0, 1, 0, 80, 127, 0, 0, 1]), Some(&a.login)),
         messages::request(&Ask::Bind(0x4001, b_address), Some(&a.login)),
         messages::send_indication(b_address, b"hello"),
         messages::channel_data(0x4001, b"hello", false),
