@@ -63,7 +63,8 @@ pub(crate) async fn run(args: &[OsString]) -> Result<(), Failure> {
     if let Some(path) = &settings.port_file {
         write_port(path, server.local_addr().port()).map_err(|error| at("cannot write", &path.display(), &error))?;
     }
-    announce(&server, site.as_deref())?;
+    // At once, so that a script may close the pipe after the first line. Whoever did so before needs nothing said.
+    io::stdout().write_all(announcement(&server, site.as_deref()).as_bytes()).ok();
     while signals.next().await == Signal::Reload {
         reload(args, &server, site.clone(), tls.as_deref(), &log).await;
     }
@@ -114,31 +115,29 @@ fn start(settings: &Settings, plan: &Plan, tls: Option<Arc<Tls>>) -> Result<(Ser
     Ok((server.start()?, site))
 }
 
-/// Where the server is, for scripts in the first line and for people after it.
-fn announce(server: &ServerHandle, site: Option<&str>) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+/// Where the server is: for scripts in the first line, for people after it.
+fn announcement(server: &ServerHandle, site: Option<&str>) -> String {
     let scheme = if site.is_some() { "https" } else { "http" };
+    let mut lines = Vec::new();
     for (door, address) in server.addresses() {
-        match door {
-            Door::Main => writeln!(out, "listening on {scheme}://{address}")?,
-            Door::Redirect => writeln!(out, "redirecting from http://{address}")?,
-            Door::Stun => writeln!(out, "STUN and TURN at {address}")?,
-            Door::Stuns => writeln!(out, "STUN and TURN over TLS at {address}")?,
-        }
+        lines.push(match door {
+            Door::Main => format!("listening on {scheme}://{address}"),
+            Door::Redirect => format!("redirecting from http://{address}"),
+            Door::Stun => format!("STUN and TURN at {address}"),
+            Door::Stuns => format!("STUN and TURN over TLS at {address}"),
+        });
     }
-    for address in server.figures() {
-        writeln!(out, "figures for Prometheus at http://{address}")?;
-    }
+    lines.extend(server.figures().iter().map(|address| format!("figures for Prometheus at http://{address}")));
+    let main = server.local_addr();
     match site {
-        Some(site) => writeln!(out, "people use https://{site}")?,
-        None if server.local_addr().ip().is_unspecified() => {
-            for ip in lan_addresses(server.local_addr().is_ipv4()) {
-                writeln!(out, "people in this network use http://{}", SocketAddr::new(ip, server.local_addr().port()))?;
-            }
+        Some(site) => lines.push(format!("people use https://{site}")),
+        None if main.ip().is_unspecified() => {
+            let here = lan_addresses(main.is_ipv4()).into_iter().map(|ip| SocketAddr::new(ip, main.port()));
+            lines.extend(here.map(|here| format!("people in this network use http://{here}")));
         }
         None => {}
     }
-    out.flush()
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// This machine's addresses that others can reach; without IPv6's that need the name of an interface.

@@ -1,4 +1,4 @@
-//! `--print-config`: all settings in force, as a file that could be given back to the server.
+//! `--print-config`: all settings in force, as a file that can be given back to the server.
 
 use clap::ArgMatches;
 use clap::builder::StyledStr;
@@ -9,10 +9,14 @@ use super::sources::{NOT_IN_FILE, command};
 /// Settings that are told to nobody.
 const SECRET: [&str; 2] = ["relay_secret", "turn_secret"];
 const WIDTH: usize = 100;
+const HEADER: &str = "\
+# Settings of eyeline-server: every key, what it means, and what is in force. A key behind # is not set; where it has
+# a value all the same, that follows from the others.
+";
 
 /// The file's text.
 pub(crate) fn config(matches: &ArgMatches, plan: &Plan) -> String {
-    let mut text = String::from("# Settings of eyeline-server: every key, what it means, and what is in force.\n");
+    let mut text = String::from(HEADER);
     let mut heading = None;
     for arg in command().get_arguments() {
         let id = arg.get_id().as_str();
@@ -30,9 +34,16 @@ pub(crate) fn config(matches: &ArgMatches, plan: &Plan) -> String {
         }
         let key = id.replace('_', "-");
         let many = matches!(arg.get_action(), clap::ArgAction::Append);
-        let values = plan.chosen(id).unwrap_or_else(|| given(matches, id));
+        let given = given(matches, id);
+        // What follows from other settings is shown and not set: who sets another one later means what follows then.
+        let (mark, values) = match plan.chosen(id) {
+            Some(chosen) if given.is_empty() => ("# ", chosen),
+            Some(_) | None => ("", given),
+        };
+        text += mark;
         text += &match values.as_slice() {
-            [] => format!("# {key} =\n"),
+            [] if mark.is_empty() => format!("# {key} =\n"),
+            [] => format!("{key} = []\n"),
             _ if SECRET.contains(&id) => format!("# {key} = \"(set, and not shown)\"\n"),
             values if many => {
                 format!("{key} = [{}]\n", values.iter().map(|v| quoted(v)).collect::<Vec<_>>().join(", "))

@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE")]
     pub(crate) port_file: Option<PathBuf>,
 
-    /// The ACME directory that certificates are got from; anything but the default means that its terms are accepted as well
+    /// The ACME directory that certificates are got from; whoever sets a domain accepts the terms of that authority
     #[arg(long, value_name = "URL", default_value = LETS_ENCRYPT, help_heading = "Certificate")]
     pub(crate) acme_directory: String,
     /// Mail address for the certificate authority's warnings; several are separated by commas
@@ -68,11 +68,12 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false,
         default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Relay")]
     pub(crate) no_relay: bool,
-    /// What relay credentials are made with, a long random text. With one that stays, calls that are being relayed outlive a
-    /// restart's credentials. [default: drawn at each start]
+    /// What relay credentials are made with, a long random text; with one that stays, those handed out before a restart
+    /// are good after it. [default: drawn at each start]
     #[arg(long, value_name = "TEXT", help_heading = "Relay")]
     pub(crate) relay_secret: Option<Secret>,
-    /// Relayed ways at a time; each side of a call uses one to three
+    /// Relayed ways at a time; each side of a call takes up to three while it looks for the best, and one or none
+    /// afterwards
     #[arg(long, value_name = "N", default_value_t = 2_000,
         value_parser = clap::value_parser!(u16).range(1..=16_384), help_heading = "Relay")]
     pub(crate) relay_allocations: u16,

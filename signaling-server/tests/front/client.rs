@@ -107,10 +107,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
 
     /// As [`Member::join`], with what it was told of relays.
     pub(crate) async fn enter(stream: S, url: &str) -> (Self, IceConfig) {
+        Self::enter_room(stream, url, RoomId([1; 16])).await
+    }
+
+    /// In a room of this number.
+    pub(crate) async fn join_room(stream: S, url: &str, room: u32) -> Self {
+        let mut id = [2; 16];
+        id[..4].copy_from_slice(&room.to_be_bytes());
+        Self::enter_room(stream, url, RoomId(id)).await.0
+    }
+
+    async fn enter_room(stream: S, url: &str, room_id: RoomId) -> (Self, IceConfig) {
         let mut member = Self { socket: open(stream, url, None).await.unwrap() };
         member.say(&ClientMessage::Hello { v: 1, resume: None }).await;
         assert!(matches!(member.hear().await, Some(ServerMessage::Welcome { .. })));
-        member.say(&ClientMessage::Join { room_id: RoomId([1; 16]) }).await;
+        member.say(&ClientMessage::Join { room_id }).await;
         match member.hear().await {
             Some(ServerMessage::Joined { ice, .. }) => (member, ice),
             other => panic!("{other:?}"),

@@ -5,6 +5,7 @@
 mod acme;
 mod authority;
 mod client;
+mod crowd;
 mod mux;
 mod operating;
 mod program;

@@ -67,10 +67,27 @@ async fn what_is_printed_can_be_read_and_says_the_same() {
     let file = folder.path().join("printed.toml");
     let args = ["--domain", "Call.Example.org", "--acme-contact", "a@example.org,b@example.org", "--drain-s", "7"];
     let printed = print(&args, &[]).await;
-    assert_eq!(line(&printed, "listen"), "listen = [\"[::]:443\"]");
-    assert_eq!(line(&printed, "listen-http"), "listen-http = [\"[::]:80\"]");
+    for follows in ["listen = [\"[::]:443\"]", "listen-http = [\"[::]:80\"]", "listen-stuns = [\"[::]:5349\"]"] {
+        assert!(printed.lines().any(|line| line == format!("# {follows}")), "{follows} in {printed}");
+    }
     std::fs::write(&file, &printed).unwrap();
     assert_eq!(print(&["--config", text(&file)], &[]).await, printed);
+}
+
+/// The example that comes with the project is what the program prints.
+#[tokio::test]
+async fn the_example_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/server.example.toml");
+    let printed = print(&[], &[]).await;
+    let hint = "write it anew: eyeline-server --print-config > packaging/server.example.toml";
+    assert_eq!(std::fs::read_to_string(path).unwrap(), printed, "{hint}");
+}
+
+/// What packages install means the same as nothing at all.
+#[tokio::test]
+async fn the_installed_file_sets_nothing() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/server.toml");
+    assert_eq!(print(&["--config", path], &[]).await, print(&[], &[]).await);
 }
 
 #[tokio::test]
