@@ -83,6 +83,8 @@ pub(crate) struct Core {
     expiries: Timers<ClientId>,
     total: ByteCap,
     strangers: Strangers,
+    /// Those by TCP and TLS, whose addresses cannot be forged: forged ones leave them alone.
+    connected_strangers: Strangers,
     indications: u128,
     pub(crate) stats: RelayStats,
 }
@@ -94,9 +96,12 @@ impl Core {
             Some(text) => Secret::new(text.clone()),
             None => Secret::from_random(dice.bytes()),
         };
+        let strangers =
+            |dice: &mut Dice| Strangers::new(now, dice.bytes(), config.requests_per_s, config.loopback_exempt);
         Self {
             nonces: Nonces::new(dice.bytes()),
-            strangers: Strangers::new(now, dice.bytes(), config.requests_per_s, config.loopback_exempt),
+            strangers: strangers(&mut dice),
+            connected_strangers: strangers(&mut dice),
             total: ByteCap::new(now, config.total_bytes_per_s),
             secret,
             config,
@@ -189,7 +194,8 @@ impl Core {
             return allocation.requests.take(now).is_ok();
         }
         self.stats.requests_of_strangers += 1;
-        let may = self.strangers.may_ask(now, client.address.ip());
+        let strangers = if client.id.is_stream() { &mut self.connected_strangers } else { &mut self.strangers };
+        let may = strangers.may_ask(now, client.address.ip());
         self.stats.strangers_ignored += u64::from(!may);
         may
     }

@@ -210,7 +210,7 @@ impl Core {
         }
         let start = u16::try_from(self.dice.below(PORTS_COUNT)).expect("fewer ports than numbers");
         let wrapped = (PORTS.start() + start..=*PORTS.end()).chain(*PORTS.start()..PORTS.start() + start);
-        wrapped.into_iter().find(|port| !self.by_port.contains_key(port) && (!even || port % 2 == 0))
+        wrapped.into_iter().find(|port| !self.by_port.contains_key(port) && (!even || port.is_multiple_of(2)))
     }
 }
 
