@@ -76,8 +76,8 @@ pub(crate) struct Core {
     allocations: HashMap<ClientId, Allocation>,
     /// By the port of the relayed address.
     by_port: HashMap<u16, ClientId>,
-    /// How many allocations a join has.
-    by_user: HashMap<UserId, usize>,
+    /// The allocations of a join.
+    by_user: HashMap<UserId, Vec<ClientId>>,
     /// Until when credentials of a join are good that were renewed, in Unix time.
     renewed: HashMap<UserId, u64>,
     expiries: Timers<ClientId>,
@@ -140,6 +140,9 @@ impl Core {
     /// Takes a message of a client. What is to be sent is written to `out`, which is empty; returns to whom.
     pub(crate) fn handle(&mut self, now: Now, client: &Client, bytes: &[u8], out: &mut Vec<u8>) -> Option<ClientId> {
         self.expire(now.at);
+        if let Some(allocation) = self.allocations.get_mut(&client.id) {
+            allocation.heard_at = now.at;
+        }
         match wire::kind(bytes) {
             Kind::Channel { number, data } => self.channel_data(now.at, client, number, data, out),
             Kind::Stun => match Message::from_bytes(bytes) {
@@ -210,9 +213,9 @@ impl Core {
         let Some(allocation) = self.allocations.remove(client) else { return };
         self.expiries.cancel(allocation.expires, *client);
         self.by_port.remove(&allocation.relayed.port());
-        if let Some(count) = self.by_user.get_mut(&allocation.user) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(clients) = self.by_user.get_mut(&allocation.user) {
+            clients.retain(|other| other != client);
+            if clients.is_empty() {
                 self.by_user.remove(&allocation.user);
             }
         }
