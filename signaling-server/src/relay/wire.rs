@@ -62,7 +62,7 @@ pub(crate) fn frame(bytes: &[u8]) -> Framed {
     let [first, _, high, low, ..] = bytes else { return Framed::More };
     let payload = usize::from(u16::from_be_bytes([*high, *low]));
     let len = match first >> 6 {
-        0 if payload % 4 == 0 => STUN_HEADER_BYTES + payload,
+        0 if payload.is_multiple_of(4) => STUN_HEADER_BYTES + payload,
         1 => CHANNEL_HEADER_BYTES + payload.next_multiple_of(4),
         _ => return Framed::Broken,
     };

@@ -33,6 +33,8 @@ pub(super) struct Allocation {
     pub(super) cap: ByteCap,
     /// Requests it may still make.
     pub(super) requests: Bucket,
+    /// When its client last said anything.
+    pub(super) heard_at: Instant,
     /// Permissions are for IP addresses (RFC 8656 section 9), and all that may be permitted here have the same one.
     permitted_until: Option<Instant>,
     channels: Vec<Channel>,
@@ -55,11 +57,13 @@ pub(super) struct NewAllocation {
     pub(super) expires: Instant,
     pub(super) cap: ByteCap,
     pub(super) requests: Bucket,
+    pub(super) heard_at: Instant,
 }
 
 impl Allocation {
     pub(super) fn new(new: NewAllocation) -> Self {
-        let NewAllocation { user, group, relayed, transaction, granted_s, nonce, expires, cap, requests } = new;
+        let NewAllocation { user, group, relayed, transaction, granted_s, nonce, expires, cap, requests, heard_at } =
+            new;
         Self {
             user,
             group,
@@ -70,6 +74,7 @@ impl Allocation {
             expires,
             cap,
             requests,
+            heard_at,
             permitted_until: None,
             channels: Vec::new(),
         }

@@ -76,13 +76,15 @@ pub(crate) struct Core {
     allocations: HashMap<ClientId, Allocation>,
     /// By the port of the relayed address.
     by_port: HashMap<u16, ClientId>,
-    /// How many allocations a join has.
-    by_user: HashMap<UserId, usize>,
+    /// The allocations of a join.
+    by_user: HashMap<UserId, Vec<ClientId>>,
     /// Until when credentials of a join are good that were renewed, in Unix time.
     renewed: HashMap<UserId, u64>,
     expiries: Timers<ClientId>,
     total: ByteCap,
     strangers: Strangers,
+    /// Those by TCP and TLS, whose addresses cannot be forged: forged ones leave them alone.
+    connected_strangers: Strangers,
     indications: u128,
     pub(crate) stats: RelayStats,
 }
@@ -94,9 +96,12 @@ impl Core {
             Some(text) => Secret::new(text.clone()),
             None => Secret::from_random(dice.bytes()),
         };
+        let strangers =
+            |dice: &mut Dice| Strangers::new(now, dice.bytes(), config.requests_per_s, config.loopback_exempt);
         Self {
             nonces: Nonces::new(dice.bytes()),
-            strangers: Strangers::new(now, dice.bytes(), config.requests_per_s, config.loopback_exempt),
+            strangers: strangers(&mut dice),
+            connected_strangers: strangers(&mut dice),
             total: ByteCap::new(now, config.total_bytes_per_s),
             secret,
             config,
@@ -135,6 +140,9 @@ impl Core {
     /// Takes a message of a client. What is to be sent is written to `out`, which is empty; returns to whom.
     pub(crate) fn handle(&mut self, now: Now, client: &Client, bytes: &[u8], out: &mut Vec<u8>) -> Option<ClientId> {
         self.expire(now.at);
+        if let Some(allocation) = self.allocations.get_mut(&client.id) {
+            allocation.heard_at = now.at;
+        }
         match wire::kind(bytes) {
             Kind::Channel { number, data } => self.channel_data(now.at, client, number, data, out),
             Kind::Stun => match Message::from_bytes(bytes) {
@@ -189,7 +197,8 @@ impl Core {
             return allocation.requests.take(now).is_ok();
         }
         self.stats.requests_of_strangers += 1;
-        let may = self.strangers.may_ask(now, client.address.ip());
+        let strangers = if client.id.is_stream() { &mut self.connected_strangers } else { &mut self.strangers };
+        let may = strangers.may_ask(now, client.address.ip());
         self.stats.strangers_ignored += u64::from(!may);
         may
     }
@@ -204,9 +213,9 @@ impl Core {
         let Some(allocation) = self.allocations.remove(client) else { return };
         self.expiries.cancel(allocation.expires, *client);
         self.by_port.remove(&allocation.relayed.port());
-        if let Some(count) = self.by_user.get_mut(&allocation.user) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(clients) = self.by_user.get_mut(&allocation.user) {
+            clients.retain(|other| other != client);
+            if clients.is_empty() {
                 self.by_user.remove(&allocation.user);
             }
         }

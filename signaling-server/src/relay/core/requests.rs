@@ -1,7 +1,7 @@
 //! Requests, and what becomes of them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use turn_types::AddressFamily;
 use turn_types::attribute::{
@@ -12,7 +12,7 @@ use turn_types::stun::attribute::{AttributeWrite, ErrorCode, XorMappedAddress};
 use turn_types::stun::message::{BINDING, Message};
 
 use super::super::caps::ByteCap;
-use super::super::client::Client;
+use super::super::client::{Client, ClientId};
 use super::super::stats::RelayRefusal;
 use super::super::wire::{self, CHANNELS};
 use super::allocation::{Allocation, NewAllocation};
@@ -24,6 +24,10 @@ use crate::rate::Bucket;
 /// Relayed ports, those that RFC 8656 section 7.2 asks for. They are names only.
 const PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 const PORTS_COUNT: u32 = 16_384;
+
+/// An allocation from which nothing came for so long may be replaced by another of the same join. Whatever a call goes
+/// over is checked every few seconds.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// What is in an answer besides signature and fingerprint.
 type Attributes = Vec<Box<dyn AttributeWrite>>;
@@ -76,9 +80,7 @@ impl Core {
             return if repeated { Ok(allocated(allocation, client, request)) } else { Err(RelayRefusal::Mismatch) };
         }
         let wish = Wish::read(request)?;
-        if self.by_user.get(&asker.name.user).copied().unwrap_or(0) >= self.config.allocations_per_join {
-            return Err(RelayRefusal::Quota);
-        }
+        self.make_room(now.at, asker)?;
         let port = self.free_port(wish.even).ok_or(RelayRefusal::Capacity)?;
         let ip = match wish.family {
             AddressFamily::IPV4 => IpAddr::V4(self.config.relayed_v4),
@@ -96,6 +98,7 @@ impl Core {
             expires,
             cap: ByteCap::new(now.at, self.config.allocation_bytes_per_s),
             requests: Bucket::new(now.at, REQUEST_RATE),
+            heard_at: now.at,
         });
         let mut attributes = allocated(&allocation, client, request);
         if wish.additional {
@@ -104,7 +107,7 @@ impl Core {
         }
         self.allocations.insert(client.id, allocation);
         self.by_port.insert(port, client.id);
-        *self.by_user.entry(asker.name.user).or_default() += 1;
+        self.by_user.entry(asker.name.user).or_default().push(client.id);
         self.expiries.set(expires, client.id);
         self.stats.allocations_total += 1;
         Ok(attributes)
@@ -182,6 +185,24 @@ impl Core {
         Ok(Vec::new())
     }
 
+    /// A join has so many allocations. One more takes the place of the one that has been silent for longest: a machine
+    /// that changed its network comes from another address, and cannot say that the allocations it had are void.
+    fn make_room(&mut self, now: Instant, asker: &Asker) -> Result<(), RelayRefusal> {
+        let clients = self.by_user.get(&asker.name.user).map_or(&[][..], Vec::as_slice);
+        if clients.len() < self.config.allocations_per_join {
+            return Ok(());
+        }
+        let heard_at = |client: &ClientId| self.allocations.get(client).map(|allocation| allocation.heard_at);
+        let silent = clients.iter().copied().min_by_key(heard_at);
+        match silent.filter(|client| heard_at(client).is_some_and(|at| now.duration_since(at) >= SILENT)) {
+            Some(silent) => {
+                self.end(&silent);
+                Ok(())
+            }
+            None => Err(RelayRefusal::Quota),
+        }
+    }
+
     /// The asker's own allocation.
     fn own(&mut self, client: &Client, asker: &Asker) -> Result<&mut Allocation, RelayRefusal> {
         let allocation = self.allocations.get_mut(&client.id).ok_or(RelayRefusal::Mismatch)?;
@@ -210,7 +231,7 @@ impl Core {
         }
         let start = u16::try_from(self.dice.below(PORTS_COUNT)).expect("fewer ports than numbers");
         let wrapped = (PORTS.start() + start..=*PORTS.end()).chain(*PORTS.start()..PORTS.start() + start);
-        wrapped.into_iter().find(|port| !self.by_port.contains_key(port) && (!even || port % 2 == 0))
+        wrapped.into_iter().find(|port| !self.by_port.contains_key(port) && (!even || port.is_multiple_of(2)))
     }
 }
 

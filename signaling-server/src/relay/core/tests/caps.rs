@@ -18,6 +18,24 @@ fn a_join_has_four_allocations() {
 }
 
 #[test]
+fn a_client_that_changed_its_address_gets_the_place_of_what_is_silent() {
+    let mut rig = Rig::new();
+    let members: Vec<Member> = (1..=6).map(|nth| rig.member(ROOM, "a", udp(nth))).collect();
+    for member in &members[..4] {
+        rig.say(member, &Ask::Allocate).success();
+        rig.pass(1);
+    }
+    assert_eq!(rig.say(&members[4], &Ask::Allocate).code(), 486, "none has been silent for long");
+    rig.pass(3);
+    // The first is in use: anything that comes keeps it.
+    assert!(rig.hand(members[0].client, b"junk").is_none());
+    rig.say(&members[4], &Ask::Allocate).success();
+    let alive: Vec<bool> = members.iter().map(|member| rig.core.allocations.contains_key(&member.client.id)).collect();
+    assert_eq!(alive, [true, false, true, true, true, false]);
+    assert_eq!(rig.say(&members[1], &Ask::Refresh(None)).code(), 437);
+}
+
+#[test]
 fn the_relay_has_an_end() {
     let mut rig = Rig::with(RelayConfig { allocations_max: 2, ..RelayConfig::default() });
     rig.pair();
