@@ -3,10 +3,15 @@
 //! It knows opaque ids, and nothing of what is said.
 //!
 //! ```text
-//! TCP -> accept loop (serve) -> Router: GET /ws, /j, /healthz
-//!                                  `-> socket task (socket) --ToHub--> hub task, owner of Rooms
-//!                                           ^------ Outbox <--------------'
+//! TCP -> accept loops (serve) -> front: what does it speak?
+//!          |- HTTP, inside TLS or not -> Router: GET /ws, /j, /healthz, /readyz
+//!          |                               `-> socket task (socket) --ToHub--> hub task, owner of Rooms
+//!          |                                        ^------ Outbox <--------------'
+//!          `- STUN, inside TLS or not -> relay
+//! UDP -------------------------------> relay
 //! ```
+//!
+//! With the feature `public` it also speaks TLS and gets certificates ([`tls`]), and there is the program `eyeline-server`.
 //!
 //! As a library it runs inside the desktop app:
 //!

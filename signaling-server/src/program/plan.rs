@@ -136,15 +136,19 @@ impl Plan {
 }
 
 /// The ways to the relay, best first. With TLS: UDP by its own port, then by the port of HTTPS, which more firewalls let out,
-/// then what looks like HTTPS to all of them. What is not named is served all the same.
+/// then what looks like HTTPS to all of them. What is not named is served all the same. Behind a proxy the main door is for
+/// this machine only: then it is none of the ways.
 fn transports(doors: &[(Door, SocketAddr)], tls: bool) -> Vec<RelayTransport> {
-    let port = |wanted: Door| doors.iter().find(|(door, _)| *door == wanted).map(|(_, address)| address.port());
+    let open = doors.iter().any(|(_, address)| !address.ip().is_loopback());
+    let reached = |address: &SocketAddr| !(open && address.ip().is_loopback());
+    let port = |wanted: Door| {
+        doors.iter().find(|(door, address)| *door == wanted && reached(address)).map(|(_, address)| address.port())
+    };
     let (main, own) = (port(Door::Main), port(Door::Stun));
-    let udp = own.into_iter().chain(main);
-    let mut ways: Vec<_> =
-        own.or(main).map(RelayTransport::Stun).into_iter().chain(udp.map(RelayTransport::Udp)).collect();
-    ways.extend(main.map(|port| if tls { RelayTransport::Tls(port) } else { RelayTransport::Tcp(port) }));
-    ways
+    let first = own.or(main);
+    let udp = [own, main].into_iter().flatten().map(RelayTransport::Udp);
+    let stream = if tls { main.map(RelayTransport::Tls) } else { first.map(RelayTransport::Tcp) };
+    first.map(RelayTransport::Stun).into_iter().chain(udp).chain(stream).collect()
 }
 
 fn needs_domain(settings: &Settings) -> Result<(), Wrong> {
@@ -230,5 +234,34 @@ pub(crate) fn server_config(settings: &Settings, site: Option<String>, ice: IceS
         ice,
         origins: settings.origins.iter().cloned().map(WebOrigin::into_string).collect(),
         ..ServerConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_way_to_the_relay_comes_first() {
+        use RelayTransport::{Stun, Tcp, Tls, Udp};
+        let at = |door, text: &str| (door, text.parse::<SocketAddr>().unwrap());
+        for (doors, tls, ways) in [
+            (vec![at(Door::Main, "[::]:7420")], false, vec![Stun(7420), Udp(7420), Tcp(7420)]),
+            (vec![at(Door::Main, "127.0.0.1:9")], false, vec![Stun(9), Udp(9), Tcp(9)]),
+            (
+                vec![at(Door::Main, "[::]:443"), at(Door::Stun, "[::]:3478"), at(Door::Stuns, "[::]:5349")],
+                true,
+                vec![Stun(3478), Udp(3478), Udp(443), Tls(443)],
+            ),
+            (vec![at(Door::Main, "[::]:443")], true, vec![Stun(443), Udp(443), Tls(443)]),
+            // Behind a proxy on this machine.
+            (
+                vec![at(Door::Main, "127.0.0.1:7420"), at(Door::Stun, "[::]:3478")],
+                false,
+                vec![Stun(3478), Udp(3478), Tcp(3478)],
+            ),
+        ] {
+            assert_eq!(transports(&doors, tls), ways, "{doors:?}");
+        }
     }
 }

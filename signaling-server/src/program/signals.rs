@@ -6,6 +6,7 @@ use std::io;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Read certificates and settings again.
+    #[cfg_attr(windows, expect(dead_code, reason = "Windows has no such signal"))]
     Reload,
     /// End.
     Stop,
