@@ -37,6 +37,7 @@ mod origin;
 mod outbox;
 mod page;
 mod rate;
+mod reception;
 pub mod relay;
 pub mod rooms;
 mod router;

@@ -117,8 +117,8 @@ pub(crate) struct Settings {
     /// Where figures for Prometheus are served, at /metrics; a loopback address
     #[arg(long, value_name = "ADDRESS", help_heading = "Operation")]
     pub(crate) metrics: Option<Loopback>,
-    /// How long, in seconds, a server that is told to end waits for its clients to leave
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Operation")]
+    /// How long, in seconds, a server that is told to end waits for relayed calls to end and for its clients to leave
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, help_heading = "Operation")]
     pub(crate) drain_s: u32,
     /// What to log, to standard error: error, warn, info, debug, trace; at no level what clients say
     #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = "Operation")]

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::{sleep, timeout};
 
-use crate::client::{Client, PATIENCE, ROOM};
-use crate::messages::Ask;
+use crate::client::{Client, PATIENCE, Served, join};
+use crate::messages::Said;
 
 async fn is_ready(server: SocketAddr) -> bool {
     let mut stream = TcpStream::connect(server).await.unwrap();
@@ -21,7 +21,7 @@ async fn is_ready(server: SocketAddr) -> bool {
 }
 
 #[tokio::test]
-async fn relayed_calls_go_on_until_their_people_leave() {
+async fn relayed_calls_go_on_until_they_fall_silent() {
     let relay = Relay::new(RelayConfig::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -29,9 +29,9 @@ async fn relayed_calls_go_on_until_their_people_leave() {
     let ice = IceSource::Own(relay.clone(), Advertised::default());
     let config = ServerConfig { ice, drain_within: Duration::from_secs(600), ..ServerConfig::default() };
     let server = Server::new(config).door(listener, Door::Main).datagrams(socket).start().unwrap();
-    let mut client = Client::udp(udp).await;
-    client.log_in(&relay, ROOM, 1).await;
-    client.allocate().await;
+    let served = Served { relay, udp, tcp: http };
+    let (mut a, mut b) = (Client::udp(udp).await, Client::tcp(http).await);
+    join(&served, &mut a, &mut b).await;
     assert!(is_ready(http).await);
 
     let ending = tokio::spawn(server.shutdown());
@@ -41,9 +41,14 @@ async fn relayed_calls_go_on_until_their_people_leave() {
         }
     };
     timeout(PATIENCE, drains).await.expect("the server says that it is about to end");
-    client.ask(&Ask::Refresh(None)).await.success();
+    // For longer than a call that says nothing would last.
+    for _ in 0..50 {
+        a.send_on_channel(0x4001, b"sound").await;
+        assert!(matches!(b.read().await, Said::Channel { .. }));
+        sleep(Duration::from_millis(100)).await;
+    }
     assert!(!ending.is_finished(), "a call is being relayed");
-    client.ask(&Ask::Refresh(Some(0))).await.success();
     timeout(PATIENCE, ending).await.expect("the server ends").unwrap();
+    assert_eq!(served.relay.stats().allocations_total, 2);
     assert!(TcpStream::connect(http).await.is_err());
 }
