@@ -10,6 +10,7 @@ use eyeline_protocol::{ClientMessage, ServerMessage, wire};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
+use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxFull};
 use crate::relay::IceSource;
 use crate::rooms::{CloseReason, ConnId, Entropy, IceFor, Origin, Output, Rooms, RoomsConfig, Seed};
@@ -18,16 +19,34 @@ use crate::rooms::{CloseReason, ConnId, Entropy, IceFor, Origin, Output, Rooms, 
 const HUB_QUEUE: usize = 1024;
 
 pub(crate) enum ToHub {
-    Opened { conn: ConnId, origin: Origin, entropy: Entropy, host: Option<String>, outbox: Arc<Outbox> },
-    Message { conn: ConnId, message: ClientMessage },
-    Closed { conn: ConnId },
-    Drain { retry_after: Duration },
+    Opened {
+        conn: ConnId,
+        origin: Origin,
+        entropy: Entropy,
+        host: Option<String>,
+        outbox: Arc<Outbox>,
+    },
+    /// With the time at which its frame arrived.
+    Message {
+        conn: ConnId,
+        message: ClientMessage,
+        at: Instant,
+    },
+    Closed {
+        conn: ConnId,
+    },
+    Drain {
+        retry_after: Duration,
+    },
+    /// Other limits from now on.
+    Configure(Box<RoomsConfig>),
 }
 
 /// Starts the hub. It ends when every sender is gone.
-pub(crate) fn spawn(config: RoomsConfig, ice: IceSource, seed: Seed) -> mpsc::Sender<ToHub> {
+pub(crate) fn spawn(config: RoomsConfig, ice: IceSource, seed: Seed, metrics: Arc<Metrics>) -> mpsc::Sender<ToHub> {
     let (to_hub, inbound) = mpsc::channel(HUB_QUEUE);
-    tokio::spawn(Hub { rooms: Rooms::new(config, seed), ice, sockets: HashMap::new(), draining: None }.run(inbound));
+    let hub = Hub { rooms: Rooms::new(config, seed), ice, sockets: HashMap::new(), draining: None, metrics };
+    tokio::spawn(hub.run(inbound));
     to_hub
 }
 
@@ -37,6 +56,7 @@ struct Hub {
     sockets: HashMap<ConnId, Socket>,
     /// Once the server stops: what sockets are told that were just being opened.
     draining: Option<Duration>,
+    metrics: Arc<Metrics>,
 }
 
 struct Socket {
@@ -49,19 +69,27 @@ impl Hub {
     async fn run(mut self, mut inbound: mpsc::Receiver<ToHub>) {
         loop {
             let due = self.rooms.next_timeout();
-            tokio::select! {
+            let asked_at = tokio::select! {
                 message = inbound.recv() => match message {
                     Some(message) => self.handle(message),
                     None => return,
                 },
-                () = wait_until(due) => self.rooms.handle_timeout(Instant::now()),
-            }
-            self.drain_outputs();
+                () = wait_until(due) => {
+                    let now = Instant::now();
+                    self.rooms.handle_timeout(now);
+                    now
+                }
+            };
+            self.drain_outputs(asked_at);
+            Metrics::set(&self.metrics.rooms, self.rooms.room_count());
+            Metrics::set(&self.metrics.members, self.rooms.member_count());
         }
     }
 
-    fn handle(&mut self, message: ToHub) {
+    /// Gives the time at which this was asked.
+    fn handle(&mut self, message: ToHub) -> Instant {
         let now = Instant::now();
+        let mut asked_at = now;
         match message {
             ToHub::Opened { conn, origin, entropy, host, outbox } => {
                 self.sockets.insert(conn, Socket { outbox, host });
@@ -70,7 +98,10 @@ impl Hub {
                     self.rooms.drain(retry_after);
                 }
             }
-            ToHub::Message { conn, message } => self.rooms.handle(now, conn, message),
+            ToHub::Message { conn, message, at } => {
+                asked_at = at;
+                self.rooms.handle(now, conn, message);
+            }
             ToHub::Closed { conn } => {
                 self.sockets.remove(&conn);
                 self.rooms.closed(now, conn);
@@ -79,14 +110,19 @@ impl Hub {
                 self.draining = Some(retry_after);
                 self.rooms.drain(retry_after);
             }
+            ToHub::Configure(config) => self.rooms.reconfigure(*config),
         }
         tracing::trace!(rooms = self.rooms.room_count(), members = self.rooms.member_count(), "handled");
+        asked_at
     }
 
-    fn drain_outputs(&mut self) {
+    fn drain_outputs(&mut self, asked_at: Instant) {
         while let Some(output) = self.rooms.poll_output() {
             match output {
-                Output::Send { conn, message, replay } => self.send(conn, &message, replay),
+                Output::Send { conn, message, replay } => {
+                    self.count(&message, asked_at);
+                    self.send(conn, &message, replay);
+                }
                 Output::Ice { conn, room, me, message } => {
                     let host = self.sockets.get(&conn).and_then(|socket| socket.host.as_deref());
                     let ice = self.ice.config(&room.0, &me, host);
@@ -94,6 +130,7 @@ impl Hub {
                         IceFor::Joined { members } => ServerMessage::Joined { me, members, ice },
                         IceFor::Refresh => ServerMessage::Ice { ice },
                     };
+                    self.count(&message, asked_at);
                     self.send(conn, &message, false);
                 }
                 Output::Left { member } => self.ice.left(&member),
@@ -113,6 +150,19 @@ impl Hub {
             socket.outbox.abort(CloseReason::TooSlow);
             self.sockets.remove(&conn);
             self.rooms.closed(Instant::now(), conn);
+        }
+    }
+
+    fn count(&self, message: &ServerMessage, asked_at: Instant) {
+        match message {
+            ServerMessage::Joined { .. } => self.metrics.joined(asked_at.elapsed()),
+            ServerMessage::Welcome { resumed: Some(_), .. } => Metrics::add(&self.metrics.resumes, 1),
+            ServerMessage::From { body, .. } => {
+                Metrics::add(&self.metrics.frames, 1);
+                Metrics::add(&self.metrics.frame_bytes, u64::try_from(body.len()).unwrap_or(u64::MAX));
+            }
+            ServerMessage::Error { code, .. } => self.metrics.rejected(code.as_str()),
+            _ => {}
         }
     }
 }

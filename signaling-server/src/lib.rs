@@ -24,8 +24,11 @@ mod admission;
 mod codes;
 mod config;
 mod dice;
+mod front;
 mod hub;
 mod inboxes;
+mod metrics;
+mod origin;
 mod outbox;
 mod page;
 mod rate;
@@ -35,6 +38,9 @@ mod router;
 mod serve;
 mod socket;
 mod timers;
+#[cfg(feature = "public")]
+pub mod tls;
 
 pub use config::ServerConfig;
-pub use serve::{ServerHandle, serve};
+pub use front::Door;
+pub use serve::{Server, ServerHandle, serve};

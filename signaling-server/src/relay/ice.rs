@@ -80,6 +80,15 @@ pub enum IceSource {
 }
 
 impl IceSource {
+    /// Our own relay, if it is that.
+    #[must_use]
+    pub fn relay(&self) -> Option<&Relay> {
+        match self {
+            Self::Own(relay, _) => Some(relay),
+            Self::None | Self::External(_) => None,
+        }
+    }
+
     /// What a member of a room is told; `reached` is the `Host` header it came with.
     #[must_use]
     pub fn config(&self, room: &[u8], member: &MemberId, reached: Option<&str>) -> IceConfig {

@@ -169,6 +169,11 @@ impl Rooms {
         }
     }
 
+    /// Other limits from now on. Who is in a room stays there; what inboxes and nameplates were set up with stays as it was.
+    pub fn reconfigure(&mut self, config: RoomsConfig) {
+        self.config = config;
+    }
+
     /// A client said something. Unknown sockets are ignored: they were closed already.
     pub fn handle(&mut self, now: Instant, conn: ConnId, message: ClientMessage) {
         let Some(stage) = self.conns.get(&conn).map(|conn| conn.stage.clone()) else { return };

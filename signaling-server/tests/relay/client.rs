@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::messages::{self, Ask, Login, Said};
 
 /// Long enough for any answer on a busy machine; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const ROOM: &[u8] = b"room";
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, also outside its function, a failure is to fail it")]
 
 mod client;
+mod drain;
 mod messages;
 mod signaling;
 mod ssrf;
