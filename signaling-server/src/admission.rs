@@ -46,6 +46,11 @@ impl Admission {
         Self { config, addresses: HashMap::new(), open: 0, sweep_above: SWEEP_ABOVE }
     }
 
+    /// Other limits from now on; who is in stays in.
+    pub(crate) fn reconfigure(&mut self, config: AdmissionConfig) {
+        self.config = config;
+    }
+
     /// Lets a socket in, or not; every one let in must [`Admission::leave`].
     pub(crate) fn enter(&mut self, now: Instant, address: IpAddr) -> Result<Origin, Refusal> {
         if self.open >= self.config.total_max {
@@ -69,7 +74,8 @@ impl Admission {
         }
     }
 
-    fn is_exempt(&self, address: IpAddr) -> bool {
+    /// Whether the limits per address do not hold for this one.
+    pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
         self.config.loopback_exempt && address.to_canonical().is_loopback()
     }
 
@@ -97,7 +103,7 @@ impl Admission {
 }
 
 /// An IPv4 address counts by itself, an IPv6 one as its /64: that is what one subscriber has.
-fn key(address: IpAddr) -> IpAddr {
+pub(crate) fn key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),

@@ -6,6 +6,7 @@ use eyeline_protocol::{Limits, limits};
 
 use crate::admission::AdmissionConfig;
 use crate::rate::Rate;
+use crate::relay::IceSource;
 use crate::rooms::RoomsConfig;
 use crate::socket::SocketConfig;
 
@@ -54,6 +55,14 @@ pub struct ServerConfig {
     pub retry_after: Duration,
     /// How long a stopping server waits for its sockets to close.
     pub drain_within: Duration,
+    /// The name, with the port if it is not 443, under which a server with TLS is reached: where plain requests are
+    /// redirected to, and whose pages may open sockets. `None`: pages of whatever name the browser asked for may.
+    pub site: Option<String>,
+    /// Other sites whose pages may open sockets, as browsers name them (`https://example.org`).
+    pub origins: Vec<String>,
+    /// What members are told of servers for connectivity checks and relaying. A relay of ours takes streams where HTTP comes
+    /// in; for UDP it needs sockets of its own ([`Server::datagrams`](crate::Server::datagrams)).
+    pub ice: IceSource,
 }
 
 impl Default for ServerConfig {
@@ -79,6 +88,9 @@ impl Default for ServerConfig {
             write_stall: limits::WRITE_STALL,
             retry_after: Duration::from_secs(1),
             drain_within: Duration::from_secs(5),
+            site: None,
+            origins: Vec::new(),
+            ice: IceSource::None,
         }
     }
 }

@@ -3,10 +3,15 @@
 //! It knows opaque ids, and nothing of what is said.
 //!
 //! ```text
-//! TCP -> accept loop (serve) -> Router: GET /ws, /j, /healthz
-//!                                  `-> socket task (socket) --ToHub--> hub task, owner of Rooms
-//!                                           ^------ Outbox <--------------'
+//! TCP -> accept loops (serve) -> front: what does it speak?
+//!          |- HTTP, inside TLS or not -> Router: GET /ws, /j, /healthz, /readyz
+//!          |                               `-> socket task (socket) --ToHub--> hub task, owner of Rooms
+//!          |                                        ^------ Outbox <--------------'
+//!          `- STUN, inside TLS or not -> relay
+//! UDP -------------------------------> relay
 //! ```
+//!
+//! With the feature `public` it also speaks TLS and gets certificates ([`tls`]), and there is the program `eyeline-server`.
 //!
 //! As a library it runs inside the desktop app:
 //!
@@ -24,16 +29,24 @@ mod admission;
 mod codes;
 mod config;
 mod dice;
+mod front;
 mod hub;
 mod inboxes;
+mod metrics;
+mod origin;
 mod outbox;
 mod page;
 mod rate;
+mod reception;
+pub mod relay;
 pub mod rooms;
 mod router;
 mod serve;
 mod socket;
 mod timers;
+#[cfg(feature = "public")]
+pub mod tls;
 
 pub use config::ServerConfig;
-pub use serve::{ServerHandle, serve};
+pub use front::Door;
+pub use serve::{Server, ServerHandle, serve};

@@ -27,11 +27,6 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 /// The page at `/j`. The secret is in the link's fragment, which the browser keeps to itself; the script takes it out of
 /// the address bar.
 pub(crate) fn link() -> Response {
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(header::CONTENT_SECURITY_POLICY, POLICY.as_str()), (header::CACHE_CONTROL, "no-store")];
     (headers, Html(PAGE.as_str())).into_response()
 }

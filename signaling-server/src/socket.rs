@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::hub::ToHub;
+use crate::metrics::Metrics;
 use crate::outbox::{Next, Outbox};
 use crate::rate::{Bucket, Rate};
 use crate::rooms::{CloseReason, ConnId, Entropy, Origin};
@@ -35,18 +36,36 @@ pub(crate) struct Arrival {
     pub(crate) conn: ConnId,
     pub(crate) origin: Origin,
     pub(crate) entropy: Entropy,
+    /// The `Host` header: how the client reached this server.
+    pub(crate) host: Option<String>,
 }
 
 /// Serves a socket until it is closed, and tells the hub of its beginning and end.
-pub(crate) async fn run(socket: WebSocket, arrival: Arrival, to_hub: mpsc::Sender<ToHub>, config: SocketConfig) {
-    let Arrival { conn, origin, entropy } = arrival;
+pub(crate) async fn run(
+    socket: WebSocket,
+    arrival: Arrival,
+    to_hub: mpsc::Sender<ToHub>,
+    metrics: Arc<Metrics>,
+    config: SocketConfig,
+) {
+    let Arrival { conn, origin, entropy, host } = arrival;
     let outbox = Arc::new(Outbox::default());
-    if to_hub.send(ToHub::Opened { conn, origin, entropy, outbox: Arc::clone(&outbox) }).await.is_err() {
+    if to_hub.send(ToHub::Opened { conn, origin, entropy, host, outbox: Arc::clone(&outbox) }).await.is_err() {
         return; // the server has stopped
     }
     tracing::debug!(conn = conn.0, "opened");
     let (sink, stream) = socket.split();
-    let mut reader = Reader::new(stream, conn, &to_hub, &outbox, config);
+    let mut reader = Reader {
+        stream,
+        conn,
+        to_hub: &to_hub,
+        outbox: &outbox,
+        metrics: &metrics,
+        config,
+        bucket: Bucket::new(Instant::now(), config.rate),
+        throttled: false,
+        errors: 0,
+    };
     // The socket is closed by whoever is first: the client (reader) or the server (writer).
     let end = tokio::select! {
         () = reader.run() => End::Broken,
@@ -67,24 +86,14 @@ struct Reader<'a> {
     conn: ConnId,
     to_hub: &'a mpsc::Sender<ToHub>,
     outbox: &'a Outbox,
+    metrics: &'a Metrics,
     config: SocketConfig,
     bucket: Bucket,
     throttled: bool,
     errors: u32,
 }
 
-impl<'a> Reader<'a> {
-    fn new(
-        stream: SplitStream<WebSocket>,
-        conn: ConnId,
-        to_hub: &'a mpsc::Sender<ToHub>,
-        outbox: &'a Outbox,
-        config: SocketConfig,
-    ) -> Self {
-        let bucket = Bucket::new(Instant::now(), config.rate);
-        Self { stream, conn, to_hub, outbox, config, bucket, throttled: false, errors: 0 }
-    }
-
+impl Reader<'_> {
     /// Ends when the client is gone or silent for too long. After a fatal error it waits for the writer to close.
     async fn run(&mut self) {
         loop {
@@ -93,9 +102,10 @@ impl<'a> Reader<'a> {
                 return;
             };
             let Some(frame) = frame else { return };
+            let at = Instant::now();
             self.throttle().await;
             match frame {
-                Ok(Message::Text(text)) => self.text(&text).await,
+                Ok(Message::Text(text)) => self.text(at, &text).await,
                 Ok(Message::Binary(_)) => {
                     self.error(ErrorCode::BinaryFrame, "the protocol is text", None);
                     return self.closing(CloseReason::Binary).await;
@@ -126,11 +136,11 @@ impl<'a> Reader<'a> {
         std::future::pending().await
     }
 
-    async fn text(&mut self, text: &str) {
+    async fn text(&mut self, at: Instant, text: &str) {
         match wire::decode_client(text) {
             Ok(message) => {
                 // Without a hub the server has stopped, and the writer is about to close.
-                self.to_hub.send(ToHub::Message { conn: self.conn, message }).await.ok();
+                self.to_hub.send(ToHub::Message { conn: self.conn, message, at }).await.ok();
             }
             Err(error) => {
                 let code = error.code();
@@ -154,6 +164,7 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&self, code: ErrorCode, message: &str, retry_after_ms: Option<u64>) {
+        self.metrics.rejected(code.as_str());
         let message = ServerMessage::Error { code, message: message.to_owned(), retry_after_ms };
         if self.outbox.push(wire::encode(&message), false).is_err() {
             self.outbox.abort(CloseReason::TooSlow);

@@ -37,14 +37,14 @@ const NAMED_ONLY_BY: [(&str, &[&str]); 6] = [
     ("eyeline-media", &["nokhwa", "cpal", "alsa", "v4l", "opus", "env-libvpx-sys"]),
     ("eyeline-people", &["rusqlite", "keyring"]),
     ("eyeline-desktop", &["tauri", "tauri-build", "gtk", "arboard", "notify-rust", "libloading"]),
-    ("eyeline-server", &["axum", "hyper", "hyper-util"]),
-    ("eyeline-seal", &["chacha20poly1305", "hkdf", "snow", "spake2", "ed25519-dalek", "x25519-dalek", "hmac"]),
+    ("eyeline-server", &["axum", "hyper", "hyper-util", "rustls-acme", "turn-types"]),
+    ("eyeline-seal", &["chacha20poly1305", "hkdf", "snow", "spake2", "ed25519-dalek", "x25519-dalek"]),
 ];
 
 /// Crates of pure logic: nothing under them may wait or open a socket.
 const WITHOUT_IO: [&str; 4] = ["eyeline-protocol", "eyeline-seal", "eyeline-call", "eyeline-emulator"];
 
-const LICENCES: [&str; 15] = [
+const LICENCES: [&str; 16] = [
     "0BSD",
     "Apache-2.0",
     "BSD-2-Clause",
@@ -52,6 +52,8 @@ const LICENCES: [&str; 15] = [
     "BSL-1.0",
     "BlueOak-1.0.0",
     "CC0-1.0",
+    // Mozilla's list of certificate authorities, as data.
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MIT-0",

@@ -143,6 +143,7 @@ impl CodeOffer {
                 PlaceEvent::Unreachable | PlaceEvent::Refused(_) => self.finish(OfferState::Unavailable),
                 PlaceEvent::PeerLeft(_)
                 | PlaceEvent::Joined { .. }
+                | PlaceEvent::Ice(_)
                 | PlaceEvent::Resumed { .. }
                 | PlaceEvent::PeerJoined
                 | PlaceEvent::Offline => {}
@@ -313,6 +314,7 @@ impl CodeClaim {
                 | PlaceEvent::Message { .. }
                 | PlaceEvent::Code { .. }
                 | PlaceEvent::Joined { .. }
+                | PlaceEvent::Ice(_)
                 | PlaceEvent::Resumed { .. }
                 | PlaceEvent::PeerJoined
                 | PlaceEvent::Offline => {}

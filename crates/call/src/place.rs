@@ -17,6 +17,11 @@ const RESEND_MAX: usize = 64;
 /// Recipients and senders remembered. A room has 16 members at most; the map is cleared when a hostile server exceeds this.
 const MEMBERS_MAX: usize = 64;
 
+/// The shortest time between two questions for new credentials of the relay, whatever the server says of theirs.
+const ICE_REFRESH_MIN: Duration = Duration::from_secs(10);
+/// When to ask again if there was no answer.
+const ICE_REFRESH_AGAIN: Duration = Duration::from_secs(20);
+
 /// How one gets in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entry {
@@ -32,6 +37,8 @@ pub(crate) enum Entry {
 pub(crate) enum PlaceEvent {
     /// We are in the room, with these others.
     Joined { members: Vec<MemberId>, ice: IceConfig },
+    /// New credentials for the relay.
+    Ice(IceConfig),
     /// We are in again under the same id; nothing was missed.
     Resumed { members: Vec<MemberId> },
     /// Somebody came.
@@ -70,6 +77,8 @@ pub(crate) struct Place {
     outgoing: BTreeMap<MemberId, Outgoing>,
     /// The highest number that came of each sender: around a resume the server says things again.
     incoming: BTreeMap<MemberId, u64>,
+    /// When to ask for new credentials of the relay, if we have some.
+    ice_due: Option<Instant>,
     events: VecDeque<PlaceEvent>,
 }
 
@@ -89,6 +98,7 @@ impl Place {
             claimable: matches!(entry, Entry::CodeClaim(_)),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            ice_due: None,
             events: VecDeque::new(),
         }
     }
@@ -117,17 +127,22 @@ impl Place {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.line.poll_timeout()
+        let ice = self.ice_due.filter(|_| self.line.settled());
+        [self.line.poll_timeout(), ice].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let event = self.line.handle_timeout(now);
-        self.handle_line(event);
+        self.handle_line(now, event);
+        if self.line.settled() && self.ice_due.is_some_and(|due| now >= due) {
+            self.ice_due = Some(now + ICE_REFRESH_AGAIN);
+            self.line.send(&ClientMessage::IceRefresh);
+        }
     }
 
     pub(crate) fn handle(&mut self, now: Instant, input: SocketInput) {
         let event = self.line.handle(now, input);
-        self.handle_line(event);
+        self.handle_line(now, event);
     }
 
     /// The number that the next message to this member will have.
@@ -166,11 +181,11 @@ impl Place {
         self.line.hang_up();
     }
 
-    fn handle_line(&mut self, event: Option<LineEvent>) {
+    fn handle_line(&mut self, now: Instant, event: Option<LineEvent>) {
         match event {
             None => {}
             Some(LineEvent::Welcome { resumed }) => self.handle_welcome(resumed),
-            Some(LineEvent::Message(message)) => self.handle_message(message),
+            Some(LineEvent::Message(message)) => self.handle_message(now, message),
             Some(LineEvent::Lost) => self.events.push_back(PlaceEvent::Offline),
             Some(LineEvent::Unreachable) => self.events.push_back(PlaceEvent::Unreachable),
             Some(LineEvent::Refused(code)) => self.events.push_back(PlaceEvent::Refused(code)),
@@ -205,13 +220,18 @@ impl Place {
         }
     }
 
-    fn handle_message(&mut self, message: ServerMessage) {
+    fn handle_message(&mut self, now: Instant, message: ServerMessage) {
         match message {
             ServerMessage::Joined { me, members, ice }
                 if self.line.entering() && matches!(self.entry, Entry::Room(_)) =>
             {
                 self.enter(me);
+                self.renew_later(now, &ice);
                 self.events.push_back(PlaceEvent::Joined { members, ice });
+            }
+            ServerMessage::Ice { ice } if self.ice_due.is_some() && self.line.settled() => {
+                self.renew_later(now, &ice);
+                self.events.push_back(PlaceEvent::Ice(ice));
             }
             ServerMessage::Code { nameplate, ttl_s }
                 if self.line.entering() && matches!(self.entry, Entry::CodeOpen) =>
@@ -237,6 +257,12 @@ impl Place {
             // Of another place than ours, or at a time when it means nothing.
             _ => {}
         }
+    }
+
+    /// Credentials are asked for anew when two thirds of their time are over.
+    fn renew_later(&mut self, now: Instant, ice: &IceConfig) {
+        let ttl = Duration::from_secs(u64::from(ice.ttl_s));
+        self.ice_due = (!ice.user.is_empty()).then(|| now + (ttl * 2 / 3).max(ICE_REFRESH_MIN));
     }
 
     fn receive(&mut self, from: MemberId, seq: u64, body: String) {

@@ -62,8 +62,9 @@ fn body() -> impl Strategy<Value = String> {
 }
 
 fn ice() -> impl Strategy<Value = IceConfig> {
-    prop_oneof![Just(vec![]), Just(vec!["turn:t".to_owned()]), Just(vec!["stun:s".to_owned()])]
-        .prop_map(|urls| IceConfig { urls, ..IceConfig::default() })
+    let urls = prop_oneof![Just(vec![]), Just(vec!["turn:t".to_owned()]), Just(vec!["stun:s".to_owned()])];
+    (urls, prop_oneof![Just(""), Just("u")], prop_oneof![0..400_u32, any::<u32>()])
+        .prop_map(|(urls, user, ttl_s)| IceConfig { urls, user: user.to_owned(), cred: String::new(), ttl_s })
 }
 
 fn resumed() -> impl Strategy<Value = Option<Resumed>> {
@@ -94,6 +95,7 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         }),
         3 => (member(), prop::collection::vec(member(), 0..4), ice())
             .prop_map(|(me, members, ice)| ServerMessage::Joined { me, members, ice }),
+        1 => ice().prop_map(|ice| ServerMessage::Ice { ice }),
         1 => member().prop_map(|id| ServerMessage::PeerJoined { id }),
         1 => member().prop_map(|id| ServerMessage::PeerLeft { id, reason: LeftReason::Gone }),
         1 => (member(), any::<u64>()).prop_map(|(to, seq)| ServerMessage::Undeliverable { to, seq }),

@@ -5,6 +5,7 @@ mod rig;
 use std::time::Duration;
 
 use eyeline_call::{EndReason, Input, State};
+use eyeline_protocol::IceConfig;
 
 use crate::rig::{Who, World};
 
@@ -52,6 +53,38 @@ fn callers_who_join_at_the_same_moment_meet() {
         world.run(5 * SECOND);
         assert!(world.in_call(0) && world.in_call(1), "seed {seed}: {:?} {:?}", world.state(0), world.state(1));
     }
+}
+
+#[test]
+fn credentials_of_the_relay_are_renewed_in_time_and_used() {
+    let mut world = World::new(8);
+    let relay = |user: &str| IceConfig {
+        urls: vec!["turn:turn.example.org".to_owned()],
+        user: user.to_owned(),
+        cred: "c".to_owned(),
+        ttl_s: 300,
+    };
+    world.ice = relay("first");
+    world.add_caller();
+    world.run(199 * SECOND);
+    assert_eq!(world.ice_refreshes, []);
+    world.ice = relay("second");
+    world.run(2 * SECOND);
+    assert_eq!(world.ice_refreshes.len(), 1);
+    world.add_caller();
+    world.run(SECOND);
+    assert_eq!(world.opened_with, [(1, "second".to_owned()), (0, "second".to_owned())]);
+
+    // What became due while the server was away is made up for, once.
+    world.stop_server(false);
+    world.run(30 * SECOND);
+    world.server_up = true;
+    world.run(300 * SECOND);
+    let of_the_first = |world: &World| world.ice_refreshes.iter().filter(|(who, _)| *who == 0).count();
+    assert_eq!(of_the_first(&world), 2);
+    world.input(0, Input::HangUp);
+    world.run(600 * SECOND);
+    assert_eq!(of_the_first(&world), 2, "after the end");
 }
 
 #[test]

@@ -75,4 +75,11 @@ pub const INBOX_TOKENS_MAX: usize = 512;
 /// Inboxes that one connection watches; a longer list is refused as a whole.
 pub const WATCH_MAX: usize = 256;
 
+/// How long credentials for the relay are good; renewed with `ice_refresh` while joined.
+pub const RELAY_CREDENTIAL_TTL: Duration = Duration::from_secs(300);
+/// The longest an allocation at the relay lives without a refresh.
+pub const RELAY_LIFETIME_MAX: Duration = Duration::from_secs(600);
+/// Allocations at the relay at a time, per join.
+pub const RELAY_ALLOCATIONS_PER_JOIN: usize = 4;
+
 const _: () = assert!(OUTBOUND_FRAMES_MAX > 2 * WATCH_MAX);

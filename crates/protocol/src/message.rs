@@ -92,6 +92,9 @@ pub enum ClientMessage {
         /// At most [`limits::WATCH_MAX`].
         contacts: Vec<Watched>,
     },
+    /// Asks for the `ice` of `joined` anew; only in a room. What was allocated at the relay with the credentials before
+    /// lives on with the new ones.
+    IceRefresh,
     /// Leaves the room, the nameplate or the inbox for good; the server closes the socket.
     Bye,
 }
@@ -145,6 +148,11 @@ pub enum ServerMessage {
         members: Vec<MemberId>,
         /// Servers for connectivity checks and relaying.
         #[serde(default)]
+        ice: IceConfig,
+    },
+    /// The answer to `ice_refresh`.
+    Ice {
+        /// Servers for connectivity checks and relaying, with new credentials.
         ice: IceConfig,
     },
     /// Someone else entered the room.

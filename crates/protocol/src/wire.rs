@@ -54,7 +54,7 @@ impl DecodeError {
 /// The most characters of an unknown type that an error repeats.
 const TYPE_CHARS_MAX: usize = 32;
 
-const CLIENT_TYPES: [&str; 13] = [
+const CLIENT_TYPES: [&str; 14] = [
     "hello",
     "join",
     "send",
@@ -67,11 +67,13 @@ const CLIENT_TYPES: [&str; 13] = [
     "ring_reply",
     "ring_cancel",
     "watch",
+    "ice_refresh",
     "bye",
 ];
-const SERVER_TYPES: [&str; 19] = [
+const SERVER_TYPES: [&str; 20] = [
     "welcome",
     "joined",
+    "ice",
     "peer_joined",
     "from",
     "undeliverable",
@@ -113,6 +115,7 @@ pub fn decode_client(text: &str) -> Result<ClientMessage, DecodeError> {
         | ClientMessage::CodeClaim { .. }
         | ClientMessage::CodeClose { .. }
         | ClientMessage::RingCancel { .. }
+        | ClientMessage::IceRefresh
         | ClientMessage::Bye => {}
     }
     Ok(message)
@@ -131,6 +134,7 @@ pub fn decode_server(text: &str) -> Result<ServerMessage, DecodeError> {
         }
         ServerMessage::Welcome { .. }
         | ServerMessage::Joined { .. }
+        | ServerMessage::Ice { .. }
         | ServerMessage::PeerJoined { .. }
         | ServerMessage::Undeliverable { .. }
         | ServerMessage::PeerLeft { .. }

@@ -84,9 +84,10 @@ fn every_client_example_is_a_message_and_comes_back() {
             ClientMessage::RingReply { .. } => 10,
             ClientMessage::RingCancel { .. } => 11,
             ClientMessage::Watch { .. } => 12,
+            ClientMessage::IceRefresh => 13,
         });
     }
-    assert_eq!(kinds.len(), 13, "a message has no example");
+    assert_eq!(kinds.len(), 14, "a message has no example");
 }
 
 #[test]
@@ -115,9 +116,10 @@ fn every_server_example_is_a_message_and_comes_back() {
             ServerMessage::RingReply { .. } => 16,
             ServerMessage::RingCancelled { .. } => 17,
             ServerMessage::Presence { .. } => 18,
+            ServerMessage::Ice { .. } => 19,
         });
     }
-    assert_eq!(kinds.len(), 19, "a message has no example");
+    assert_eq!(kinds.len(), 20, "a message has no example");
 }
 
 #[test]

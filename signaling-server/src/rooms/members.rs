@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use eyeline_protocol::{
-    ErrorCode, IceConfig, LeftReason, MemberId, ResumeToken, Resumed, RoomId, ServerMessage, limits,
-};
+use eyeline_protocol::{ErrorCode, LeftReason, MemberId, ResumeToken, Resumed, RoomId, ServerMessage, limits};
 
 use super::conns::{Stage, TokenHash, hash};
 use super::letters::{Letter, Letters, LettersFull, LettersLimit};
-use super::{ConnId, Output, Place, RoomKey, Rooms, Timer};
+use super::{ConnId, IceFor, Output, Place, RoomKey, Rooms, Timer};
 
 const LETTERS_LIMIT: LettersLimit =
     LettersLimit { letters: limits::UNACKED_FRAMES_MAX, body_bytes: limits::UNACKED_BYTES_MAX };
@@ -71,10 +69,19 @@ impl Rooms {
             return self.error(conn, ErrorCode::RoomFull, "the room is full", None);
         }
         let Some(place) = self.enter(conn, room) else { return };
-        let joined =
-            ServerMessage::Joined { me: place.member.clone(), members: self.others(&place), ice: IceConfig::default() };
-        self.say(conn, joined);
+        let message = IceFor::Joined { members: self.others(&place) };
+        self.outputs.push_back(Output::Ice { conn, room: room_id, me: place.member.clone(), message });
         self.say_others(&place, &ServerMessage::PeerJoined { id: place.member.clone() });
+    }
+
+    pub(super) fn refresh_ice(&mut self, conn: ConnId, place: &Place) {
+        match place.room {
+            RoomKey::Linked(room) => {
+                let (me, message) = (place.member.clone(), IceFor::Refresh);
+                self.outputs.push_back(Output::Ice { conn, room, me, message });
+            }
+            RoomKey::Rendezvous(_) => self.not_joined(conn),
+        }
     }
 
     /// Makes a socket a member; `None` if it is closed. 96 random bits: a member that joins anew never looks like one
@@ -158,6 +165,7 @@ impl Rooms {
         }
         self.left_rendezvous(now, place);
         self.say_others(place, &ServerMessage::PeerLeft { id: place.member.clone(), reason });
+        self.outputs.push_back(Output::Left { member: place.member.clone() });
     }
 
     pub(super) fn member_mut(&mut self, place: &Place) -> Option<&mut Member> {

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use eyeline_protocol::{ClientMessage, ErrorCode, LeftReason, Limits, MemberId, RoomId, limits};
 
-pub use self::output::{CloseReason, ConnId, Output};
+pub use self::output::{CloseReason, ConnId, IceFor, Output};
 pub use crate::codes::Origin;
 pub use crate::dice::Seed;
 
@@ -169,6 +169,11 @@ impl Rooms {
         }
     }
 
+    /// Other limits from now on. Who is in a room stays there; what inboxes and nameplates were set up with stays as it was.
+    pub fn reconfigure(&mut self, config: RoomsConfig) {
+        self.config = config;
+    }
+
     /// A client said something. Unknown sockets are ignored: they were closed already.
     pub fn handle(&mut self, now: Instant, conn: ConnId, message: ClientMessage) {
         let Some(stage) = self.conns.get(&conn).map(|conn| conn.stage.clone()) else { return };
@@ -194,6 +199,7 @@ impl Rooms {
             | ClientMessage::RingReply { .. }
             | ClientMessage::RingCancel { .. }
             | ClientMessage::Watch { .. }
+            | ClientMessage::IceRefresh
             | ClientMessage::Bye => self.refuse(conn, ErrorCode::HelloExpected, "the first message is hello"),
         }
     }
@@ -202,7 +208,7 @@ impl Rooms {
         match message {
             ClientMessage::Hello { .. } => self.hello_repeated(conn),
             ClientMessage::Join { room_id } => self.join(conn, room_id),
-            ClientMessage::Send { .. } | ClientMessage::Ack { .. } => self.not_joined(conn),
+            ClientMessage::Send { .. } | ClientMessage::Ack { .. } | ClientMessage::IceRefresh => self.not_joined(conn),
             ClientMessage::CodeOpen => self.code_open(now, conn),
             ClientMessage::CodeClaim { nameplate } => self.code_claim(now, conn, nameplate),
             // It may have crossed the end of the code. Who has no inbox has no ring to answer and none to take back.
@@ -224,6 +230,7 @@ impl Rooms {
             ClientMessage::Send { to, seq, body } => self.send(now, conn, place, to, seq, body),
             ClientMessage::Ack { from, seq } => self.acknowledge(place, &from, seq),
             ClientMessage::CodeClose { met } => self.code_close(now, conn, place, met),
+            ClientMessage::IceRefresh => self.refresh_ice(conn, place),
             ClientMessage::RingReply { .. } | ClientMessage::RingCancel { .. } => {}
             ClientMessage::Join { .. }
             | ClientMessage::CodeOpen
@@ -244,7 +251,7 @@ impl Rooms {
             ClientMessage::Join { .. } | ClientMessage::CodeOpen | ClientMessage::CodeClaim { .. } => {
                 self.already_joined(conn);
             }
-            ClientMessage::Send { .. } | ClientMessage::Ack { .. } => self.not_joined(conn),
+            ClientMessage::Send { .. } | ClientMessage::Ack { .. } | ClientMessage::IceRefresh => self.not_joined(conn),
             ClientMessage::CodeClose { .. } => {}
             ClientMessage::InboxOpen { inbox_id, proof, tokens } => {
                 self.inbox_open(now, conn, inbox_id, &proof, &tokens);
@@ -256,8 +263,12 @@ impl Rooms {
             ClientMessage::RingCancel { ring_id } => self.inboxes.cancel(conn, &ring_id),
             ClientMessage::Watch { contacts } => self.watch(now, conn, &contacts),
             ClientMessage::Bye => {
-                self.close(conn, CloseReason::Bye);
                 self.inboxes.left(conn);
+                // Who rang itself is told of the end of that before the socket closes.
+                while let Some(output) = self.inboxes.poll_output() {
+                    self.outputs.push_back(output);
+                }
+                self.close(conn, CloseReason::Bye);
             }
         }
     }

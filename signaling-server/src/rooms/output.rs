@@ -1,6 +1,6 @@
 //! What the rooms ask of the sockets.
 
-use eyeline_protocol::ServerMessage;
+use eyeline_protocol::{MemberId, RoomId, ServerMessage};
 
 /// One open socket, as the driver numbers them; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +19,22 @@ pub enum Output {
         /// is for what a slow reader lets pile up.
         replay: bool,
     },
+    /// Write a message with servers for connectivity checks and relaying in it, which the driver knows.
+    Ice {
+        /// To which socket.
+        conn: ConnId,
+        /// In which room.
+        room: RoomId,
+        /// Which member.
+        me: MemberId,
+        /// In which message.
+        message: IceFor,
+    },
+    /// A member left a room for good.
+    Left {
+        /// Which one.
+        member: MemberId,
+    },
     /// Close it, after what was sent before. The rooms have forgotten the socket already.
     Close {
         /// Which socket.
@@ -26,6 +42,18 @@ pub enum Output {
         /// Why.
         why: CloseReason,
     },
+}
+
+/// The messages with servers for connectivity checks and relaying.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IceFor {
+    /// `joined`.
+    Joined {
+        /// The others in the room.
+        members: Vec<MemberId>,
+    },
+    /// `ice`.
+    Refresh,
 }
 
 /// Why a socket is closed; the code of the WebSocket close frame (RFC 6455 section 7.4.1).

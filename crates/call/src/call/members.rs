@@ -26,6 +26,8 @@ impl Call {
     fn handle_place(&mut self, now: Instant, event: PlaceEvent) {
         match event {
             PlaceEvent::Joined { members, ice } => self.handle_joined(now, members, ice),
+            // For the next connection; what was allocated with the ones before lives on.
+            PlaceEvent::Ice(ice) => self.ice = ice,
             PlaceEvent::Resumed { members } => self.handle_resumed(now, &members),
             PlaceEvent::PeerJoined | PlaceEvent::Offline => self.changed(),
             PlaceEvent::PeerLeft(id) => self.handle_peer_left(&id),

@@ -153,6 +153,10 @@ pub(crate) struct World {
     pub(crate) refuse_offers: bool,
     pub(crate) evil: Option<Evil>,
     pub(crate) ice: IceConfig,
+    /// Who asked for new ones, and when.
+    pub(crate) ice_refreshes: Vec<(usize, Instant)>,
+    /// With which user of the relay connections were made.
+    pub(crate) opened_with: Vec<(usize, String)>,
     seed: u64,
 }
 
@@ -174,6 +178,8 @@ impl World {
             refuse_offers: false,
             evil: None,
             ice: IceConfig::default(),
+            ice_refreshes: Vec::new(),
+            opened_with: Vec::new(),
             seed,
         }
     }

@@ -105,7 +105,10 @@ impl World {
     pub(super) fn pc_command(&mut self, index: usize, session: SessionId, command: RtcCommand) {
         let soon = self.pc_time;
         match command {
-            RtcCommand::Open { relay_only, .. } => self.open_pc(index, session, relay_only),
+            RtcCommand::Open { ice, relay_only } => {
+                self.opened_with.push((index, ice.user));
+                self.open_pc(index, session, relay_only);
+            }
             RtcCommand::Offer { restart } => {
                 let Some(pc) = self.callers[index].pcs.get_mut(&session) else { return };
                 if restart {

@@ -110,6 +110,11 @@ impl World {
                     self.server_left(&id, LeftReason::Bye);
                 }
             }
+            ClientMessage::IceRefresh => {
+                let Some(id) = self.member_of(index, socket) else { return };
+                self.ice_refreshes.push((index, self.now));
+                self.tell_member(&id, &ServerMessage::Ice { ice: self.ice.clone() });
+            }
             other => panic!("a call has no use for {other:?}"),
         }
     }

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use eyeline_protocol::{ClientMessage, ErrorCode, LeftReason, MemberId, ResumeToken, RoomId, ServerMessage, limits};
+use eyeline_protocol::{
+    ClientMessage, ErrorCode, IceConfig, LeftReason, MemberId, ResumeToken, RoomId, ServerMessage, limits,
+};
 
 mod codes;
 mod reach;
 mod walk;
 
-use super::{CloseReason, ConnId, Origin, Output, Rooms, RoomsConfig};
+use super::{CloseReason, ConnId, IceFor, Origin, Output, Rooms, RoomsConfig};
 
 const ROOM: RoomId = RoomId([1; 16]);
 
@@ -20,6 +22,8 @@ struct Rig {
     next_conn: u64,
     written: BTreeMap<ConnId, Vec<ServerMessage>>,
     closed: BTreeMap<ConnId, CloseReason>,
+    /// Members of whom it was said that they left for good.
+    left: Vec<MemberId>,
 }
 
 impl Rig {
@@ -29,7 +33,14 @@ impl Rig {
 
     fn with(config: RoomsConfig) -> Self {
         let rooms = Rooms::new(config, [7; 32]);
-        Self { now: Instant::now(), rooms, next_conn: 1, written: BTreeMap::new(), closed: BTreeMap::new() }
+        Self {
+            now: Instant::now(),
+            rooms,
+            next_conn: 1,
+            written: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            left: Vec::new(),
+        }
     }
 
     fn open(&mut self) -> ConnId {
@@ -59,6 +70,15 @@ impl Rig {
                     assert!(!self.closed.contains_key(&conn), "{message:?} after the close of {conn:?}");
                     self.written.entry(conn).or_default().push(message);
                 }
+                Output::Ice { conn, room, me, message } => {
+                    let ice = IceConfig { user: format!("{me} in {room}"), ..IceConfig::default() };
+                    let message = match message {
+                        IceFor::Joined { members } => ServerMessage::Joined { me, members, ice },
+                        IceFor::Refresh => ServerMessage::Ice { ice },
+                    };
+                    self.written.entry(conn).or_default().push(message);
+                }
+                Output::Left { member } => self.left.push(member),
                 Output::Close { conn, why } => assert_eq!(self.closed.insert(conn, why), None, "closed twice"),
             }
         }
@@ -343,6 +363,26 @@ fn draining_tells_and_closes_everyone() {
         assert!(matches!(rig.read(conn)[..], [ServerMessage::GoingAway { retry_after_ms: 1000..2000 }]));
         assert_eq!(rig.closed[&conn], CloseReason::GoingAway);
     }
+}
+
+#[test]
+fn ice_is_renewed_in_a_room_only_and_ends_with_the_member() {
+    let mut rig = Rig::new();
+    let a = rig.join(ROOM);
+    rig.say(a.conn, ClientMessage::IceRefresh);
+    let ice = IceConfig { user: format!("{} in {ROOM}", a.me), ..IceConfig::default() };
+    assert_eq!(rig.read(a.conn), [ServerMessage::Ice { ice }]);
+
+    let (conn, _) = rig.hello(None);
+    rig.read(conn);
+    rig.say(conn, ClientMessage::IceRefresh);
+    let told = rig.read(conn);
+    let [ServerMessage::Error { code: ErrorCode::NotJoined, .. }] = told.as_slice() else { panic!("{told:?}") };
+
+    rig.cut(a.conn);
+    assert_eq!(rig.left, []);
+    rig.pass(limits::RESUME_WINDOW);
+    assert_eq!(rig.left, [a.me]);
 }
 
 /// A small generator of repeatable choices (xorshift64; Marsaglia 2003).

@@ -40,7 +40,7 @@ fn any_message(dice: &mut Dice, seen: &Seen) -> ClientMessage {
     let member = || MemberId::new("nobody").unwrap();
     let whose = owner(small(dice));
     let name = ring_id(if dice.roll(2) == 0 { "a" } else { "b" });
-    match dice.roll(13) {
+    match dice.roll(14) {
         0 => ClientMessage::Join { room_id: ROOM },
         1 => {
             let to = last(dice, &seen.members).unwrap_or_else(member);
@@ -60,6 +60,7 @@ fn any_message(dice: &mut Dice, seen: &Seen) -> ClientMessage {
             None => ClientMessage::RingCancel { ring_id: name },
         },
         11 => ClientMessage::RingCancel { ring_id: name },
+        12 => ClientMessage::IceRefresh,
         _ => {
             let watched = |inbox_id| eyeline_protocol::Watched { inbox_id, token: token(1) };
             ClientMessage::Watch { contacts: vec![watched(whose.id), watched(owner(1).id)] }

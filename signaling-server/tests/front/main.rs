@@ -1,0 +1,13 @@
+//! The program from outside: its settings, its front door, its certificates, its operation.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "in a test, also outside its function, a failure is to fail it")]
+
+mod acme;
+mod authority;
+mod client;
+mod crowd;
+mod mux;
+mod operating;
+mod program;
+mod settings;
+mod tls;
