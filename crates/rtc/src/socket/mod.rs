@@ -19,7 +19,7 @@ use webrtc::runtime::AsyncUdpSocket;
 use crate::link::Link;
 
 use self::handshake::{Exchange, Handshake, Repeat, Way};
-use self::round_trip::RoundTrip;
+use self::round_trip::{Check, RoundTrip};
 pub(crate) use self::runtime::SocketRuntime;
 
 /// What the sockets of one connection share.
@@ -56,9 +56,10 @@ impl Watch {
         let before = state.handshake.due();
         let round_trip = state.round_trip.get();
         state.round_trip.on_sent(now, datagram);
-        state.handshake.on_sent(now, way, datagram, round_trip);
-        if let Some((exchange, round_trip)) = state.handshake.take_exchange().zip(round_trip) {
-            self.link.suppose_path(path_rate(exchange, round_trip));
+        state.handshake.on_sent(now, way, datagram, round_trip.map(|check| check.taken));
+        let measured = state.handshake.take_exchange().zip(round_trip);
+        if let Some(rate) = measured.and_then(|(exchange, check)| path_rate(exchange, check)) {
+            self.link.suppose_path(rate);
         }
         if state.handshake.due() != before {
             self.changed.notify_one();
@@ -70,7 +71,7 @@ impl Watch {
         let measured = state.round_trip.on_received(now, datagram);
         state.handshake.on_received(now, way, datagram);
         if let Some(round_trip) = state.round_trip.get().filter(|_| measured) {
-            self.link.suppose_rtt(round_trip);
+            self.link.suppose_rtt(round_trip.taken);
         }
     }
 
@@ -93,13 +94,17 @@ impl Watch {
 /// Shortest time that an exchange may take beyond the round trip: less is what clocks and schedulers do.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// What a path takes that needs so much longer for a flight and its answer than for two small packets. The other side's work
+/// And how many bytes more than a check it must have to tell anything.
+const TELLING: usize = 600;
+
+/// What a path takes that needs so much longer for a flight and its answer than for a check and its own. The other side's work
 /// is in there too, so it is rather too little.
-fn path_rate(exchange: Exchange, round_trip: Duration) -> Bitrate {
-    let bits = u64::try_from(exchange.bytes).unwrap_or(u64::MAX).saturating_mul(8);
-    let longer = exchange.taken.saturating_sub(round_trip).max(LEAST);
-    let micros = u64::try_from(longer.as_micros()).unwrap_or(u64::MAX);
-    Bitrate::from_bps(bits.saturating_mul(1_000_000) / micros)
+fn path_rate(exchange: Exchange, check: Check) -> Option<Bitrate> {
+    let more = exchange.bytes.checked_sub(check.bytes).filter(|more| *more >= TELLING)?;
+    let bits = u64::try_from(more).ok()?.saturating_mul(8);
+    let longer = exchange.taken.saturating_sub(check.taken).max(LEAST);
+    let micros = u64::try_from(longer.as_micros()).ok()?;
+    Some(Bitrate::from_bps(bits.saturating_mul(1_000_000) / micros))
 }
 
 /// Longest sleep of [`repeat`]: how long it may outlive the connection.
@@ -134,11 +139,12 @@ mod tests {
 
     #[test]
     fn what_the_handshake_takes_longer_tells_the_path() {
-        let round_trip = Duration::from_millis(100);
-        let rate = |ms| path_rate(Exchange { bytes: 1_200, taken: Duration::from_millis(ms) }, round_trip).kbps();
-        assert_eq!(rate(132), 300);
-        assert_eq!(rate(104), 2_400);
-        assert_eq!(rate(100), 9_600);
-        assert_eq!(rate(90), 9_600);
+        let check = Check { taken: Duration::from_millis(100), bytes: 200 };
+        let rate =
+            |bytes, ms| path_rate(Exchange { bytes, taken: Duration::from_millis(ms) }, check).map(|rate| rate.kbps());
+        assert_eq!(rate(1_400, 132), Some(300));
+        assert_eq!(rate(1_400, 104), Some(2_400));
+        assert_eq!(rate(1_400, 90), Some(9_600));
+        assert_eq!(rate(400, 101), None, "hardly more than the check");
     }
 }

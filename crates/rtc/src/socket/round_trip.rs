@@ -13,8 +13,16 @@ const WAITING: usize = 64;
 /// Measures it. Told of every datagram.
 #[derive(Debug, Default)]
 pub(super) struct RoundTrip {
-    waiting: VecDeque<([u8; 16], Instant)>,
-    least: Option<Duration>,
+    waiting: VecDeque<([u8; 16], Instant, usize)>,
+    least: Option<Check>,
+}
+
+/// A check and its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    pub(super) taken: Duration,
+    /// Of both.
+    pub(super) bytes: usize,
 }
 
 impl RoundTrip {
@@ -23,22 +31,22 @@ impl RoundTrip {
             if self.waiting.len() == WAITING {
                 self.waiting.pop_front();
             }
-            self.waiting.push_back((transaction, now));
+            self.waiting.push_back((transaction, now, datagram.len()));
         }
     }
 
     /// Whether it was a response of which the round trip is known.
     pub(super) fn on_received(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let Some(transaction) = transaction(datagram, RESPONSE) else { return false };
-        let Some(at) = self.waiting.iter().position(|(waiting, _)| *waiting == transaction) else { return false };
-        let Some((_, sent)) = self.waiting.remove(at) else { return false };
-        let taken = now.saturating_duration_since(sent);
-        self.least = Some(self.least.map_or(taken, |least| least.min(taken)));
+        let Some(at) = self.waiting.iter().position(|(waiting, ..)| *waiting == transaction) else { return false };
+        let Some((_, sent, bytes)) = self.waiting.remove(at) else { return false };
+        let check = Check { taken: now.saturating_duration_since(sent), bytes: bytes + datagram.len() };
+        self.least = Some(self.least.filter(|least| least.taken <= check.taken).unwrap_or(check));
         true
     }
 
     /// The shortest of all.
-    pub(super) fn get(&self) -> Option<Duration> {
+    pub(super) fn get(&self) -> Option<Check> {
         self.least
     }
 }
@@ -71,9 +79,9 @@ mod tests {
         assert!(!round_trip.on_received(at(60), &RESPONSE));
         assert_eq!(round_trip.get(), None);
         assert!(round_trip.on_received(at(90), &message(RESPONSE, 2)));
-        assert_eq!(round_trip.get(), Some(Duration::from_millis(40)));
+        assert_eq!(round_trip.get(), Some(Check { taken: Duration::from_millis(40), bytes: 40 }));
         assert!(round_trip.on_received(at(95), &message(RESPONSE, 1)));
-        assert_eq!(round_trip.get(), Some(Duration::from_millis(40)), "the least of both");
+        assert_eq!(round_trip.get(), Some(Check { taken: Duration::from_millis(40), bytes: 40 }), "the least of both");
         assert!(!round_trip.on_received(at(99), &message(RESPONSE, 1)), "answered before");
     }
 }
