@@ -33,7 +33,7 @@ pub struct PeerConfig {
     pub include_loopback: bool,
     /// Video codecs we can send and receive, best first.
     pub codecs: Vec<VideoCodec>,
-    /// Estimate to begin with.
+    /// Estimate to begin with; up to 800 kbit/s if the handshake shows that the path takes more.
     pub start_bitrate: Bitrate,
     /// The estimate never rises above this.
     pub max_bitrate: Bitrate,
@@ -48,7 +48,7 @@ impl Default for PeerConfig {
             relay_only: false,
             include_loopback: false,
             codecs: vec![VideoCodec::Vp9, VideoCodec::Vp8],
-            start_bitrate: Bitrate::from_kbps(800),
+            start_bitrate: Bitrate::from_kbps(300),
             max_bitrate: Bitrate::from_kbps(3_000),
             min_bitrate: Bitrate::from_kbps(60),
         }

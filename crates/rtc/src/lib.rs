@@ -27,6 +27,7 @@ mod sequence;
 mod setup;
 #[cfg(test)]
 mod simulation;
+mod socket;
 mod stats;
 mod tap;
 

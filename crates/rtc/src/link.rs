@@ -21,6 +21,9 @@ use crate::stats::PeerStats;
 /// Round trip time assumed until one was measured.
 pub(crate) const ASSUMED_RTT: Duration = Duration::from_millis(100);
 
+/// Where the estimate begins at most, however wide the path seemed while the connection was set up.
+const FAST_START: Bitrate = Bitrate::from_kbps(800);
+
 /// Changes of the encoder's budget by less than this part of it are not worth telling.
 const BUDGET_STEP: u64 = 50;
 
@@ -80,10 +83,12 @@ pub(crate) struct Link {
     pictures: Mutex<SentPictures>,
     budget: Mutex<Budget>,
     target_bps: AtomicU64,
+    start_bps: AtomicU64,
     pace_bps: AtomicU64,
     firs: AtomicU8,
     probe: Mutex<Option<Probe>>,
     rtt_us: AtomicU64,
+    supposed_rtt_us: AtomicU64,
     stats: Mutex<PeerStats>,
     receiving: Mutex<Arc<PayloadTypes>>,
     sending: Mutex<Option<Sending>>,
@@ -109,10 +114,12 @@ impl Link {
             pictures: Mutex::default(),
             budget: Mutex::default(),
             target_bps: AtomicU64::new(start.bps()),
+            start_bps: AtomicU64::new(start.bps()),
             firs: AtomicU8::new(0),
             pace_bps: AtomicU64::new(start.bps() * 5 / 2),
             probe: Mutex::default(),
             rtt_us: AtomicU64::new(0),
+            supposed_rtt_us: AtomicU64::new(0),
             stats: Mutex::default(),
             receiving: Mutex::default(),
             sending: Mutex::default(),
@@ -193,11 +200,35 @@ impl Link {
     }
 
     pub(crate) fn rtt(&self) -> Duration {
-        self.measured_rtt().unwrap_or(ASSUMED_RTT)
+        let supposed = Some(self.supposed_rtt_us.load(Relaxed)).filter(|us| *us > 0).map(Duration::from_micros);
+        self.measured_rtt().or(supposed).unwrap_or(ASSUMED_RTT)
     }
 
     pub(crate) fn set_rtt(&self, rtt: Duration) {
-        self.rtt_us.store(u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).max(1), Relaxed);
+        self.rtt_us.store(micros(rtt), Relaxed);
+    }
+
+    /// The round trip of connectivity checks, good until media measures it.
+    pub(crate) fn suppose_rtt(&self, rtt: Duration) {
+        if self.measured_rtt().is_none() {
+            self.supposed_rtt_us.store(micros(rtt), Relaxed);
+        }
+    }
+
+    /// The path seems to take `rate`, by what setting up took on it. Ends with the first media.
+    pub(crate) fn suppose_path(&self, rate: Bitrate) {
+        let start = self.limits.clamp(rate.bps().min(FAST_START.bps())).max(self.start_bps.load(Relaxed));
+        tracing::debug!(%rate, start, "path supposed");
+        self.start_bps.store(start, Relaxed);
+        if !self.open.load(Relaxed) {
+            self.pace_bps.store(start * 5 / 2, Relaxed);
+            self.set_target(Bitrate::from_bps(start));
+        }
+    }
+
+    /// Where the estimate begins.
+    pub(crate) fn start(&self) -> Bitrate {
+        Bitrate::from_bps(self.start_bps.load(Relaxed))
     }
 
     pub(crate) fn receiving(&self) -> Arc<PayloadTypes> {
@@ -296,6 +327,11 @@ impl Link {
     pub(crate) fn may_request_keyframe(&self, now: Instant) -> bool {
         lock(&self.keyframes).may_request(now, self.rtt())
     }
+}
+
+/// At least one, as 0 stands for unknown.
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

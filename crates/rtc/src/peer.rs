@@ -21,6 +21,7 @@ use crate::negotiation::Negotiation;
 use crate::proof;
 use crate::send::{self, AudioSender, Seed, SendQueue, Tracks, VideoClock, VideoSender};
 use crate::setup;
+use crate::socket::SocketRuntime;
 use crate::stats::PeerStats;
 use crate::tap::PeerSinks;
 
@@ -253,6 +254,7 @@ async fn build(
         .with_media_engine(engine)
         .with_setting_engine(setup::settings(config))
         .with_interceptor_registry(registry)
+        .with_runtime(Arc::new(SocketRuntime::new(link.clone())))
         .with_handler(Arc::new(Handler { link: link.clone(), control: control.clone() }))
         .with_udp_addrs(setup::bind_addresses(config))
         .with_data_channel_send_buffer_limit(SEND_BUFFER)

@@ -67,6 +67,9 @@ pub(crate) struct Advice {
 
 /// A congestion control algorithm.
 pub(crate) trait Estimator: Send + Sync {
+    /// Where to begin; called before the first packet.
+    fn begin_at(&mut self, start: Bitrate);
+
     /// Takes feedback that came in at `now`, in sending order; `flight` is what remains without.
     fn on_reports(&mut self, now: Instant, reports: &[PacketFeedback], flight: Flight);
 

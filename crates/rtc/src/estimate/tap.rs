@@ -29,6 +29,8 @@ pub(crate) struct FeedbackTap<E> {
     /// Identifier of the header extension, the same for all streams (RFC 9143 section 9).
     extension: Option<u8>,
     next_timer: Option<Instant>,
+    /// The first packet left.
+    begun: bool,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
 }
@@ -41,6 +43,7 @@ impl<E: Estimator> FeedbackTap<E> {
             sent: SentPackets::default(),
             extension: None,
             next_timer: None,
+            begun: false,
             reads: VecDeque::new(),
             writes: VecDeque::new(),
         }
@@ -51,6 +54,9 @@ impl<E: Estimator> FeedbackTap<E> {
         let Some(number) = extension.and_then(|mut bytes| TransportCcExtension::unmarshal(&mut bytes).ok()) else {
             return;
         };
+        if !std::mem::replace(&mut self.begun, true) {
+            self.estimator.begin_at(self.link.start());
+        }
         self.sent.sent(number.transport_sequence, packet.marshal_size(), now);
         self.next_timer.get_or_insert(now + TIMER);
     }

@@ -226,6 +226,10 @@ impl PathEstimator {
 }
 
 impl Estimator for PathEstimator {
+    fn begin_at(&mut self, start: Bitrate) {
+        self.target = self.limits.clamp(start.bps()) as f64;
+    }
+
     fn on_reports(&mut self, now: Instant, reports: &[PacketFeedback], flight: Flight) {
         let Some(newest) = reports.last() else { return };
         let (now, newest) = (self.seconds(now), self.seconds(newest.departure));
