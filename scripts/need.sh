@@ -18,6 +18,7 @@ TEST_PACKAGES=(
     pulseaudio pulseaudio-utils          # a sound system with devices that go nowhere
     dbus gnome-keyring                   # a keychain
     iproute2 nftables conntrack          # two machines and a network between them
+    coturn                               # a relay that is not ours
 )
 
 say() { printf '\n== %s\n' "$*"; }
