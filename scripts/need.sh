@@ -19,6 +19,7 @@ TEST_PACKAGES=(
     dbus gnome-keyring                   # a keychain
     iproute2 nftables conntrack          # two machines and a network between them
     pebble                               # a certificate authority that speaks ACME
+    coturn                               # a relay that is not ours
 )
 
 say() { printf '\n== %s\n' "$*"; }

@@ -1,4 +1,4 @@
-//! Stands before a signaling server and adds a relay to what it tells those who join.
+//! Stands before a signaling server and adds relays to what it tells those who join.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use crate::Outcome;
 use crate::lan::Host;
 
-/// Starts it at an address of `host`, before a server on the same machine; it ends with the test's process. Returns where
-/// it is.
+/// Starts it at an address of `host`, before a server on the same machine; it ends with the test's process. `relays` are URLs
+/// (RFC 7065). Returns where it is.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn start(host: &Host, own: Ipv4Addr, server: SocketAddr, relay: SocketAddr) -> Outcome<SocketAddr> {
-    let ice = json!({ "urls": [format!("turn:{relay}?transport=udp")], "user": "eve", "cred": "pass", "ttl_s": 600 });
+pub fn start(host: &Host, own: Ipv4Addr, server: SocketAddr, relays: &[String]) -> Outcome<SocketAddr> {
+    let ice = json!({ "urls": relays, "user": "eve", "cred": "pass", "ttl_s": 600 });
     Ok(host.within(|| -> io::Result<_> {
         let listener = TcpListener::bind((own, 0))?;
         let address = listener.local_addr()?;

@@ -32,6 +32,7 @@ pub mod scene;
 pub mod server;
 pub mod sound;
 pub mod turn;
+pub mod turn_stream;
 pub mod webdriver;
 pub mod wire;
 

@@ -120,7 +120,7 @@ pub struct Stats {
     pub unix_us: i64,
     /// Where the call is, as the engine's `Phase` is named.
     pub phase: String,
-    /// `direct` or `relayed`, once a call has one.
+    /// `direct`, `relayed`, `relayed_tcp` or `relayed_tls`, once a call has one.
     pub path: Option<String>,
     /// Figures of the last second; empty outside a call.
     #[serde(default)]

@@ -23,7 +23,15 @@ impl Pair {
     /// # Errors
     /// When that does not come about.
     pub fn connect(scene: &Scene, server: &Server, a: &PeerSetup, b: &PeerSetup) -> Outcome<Self> {
-        let (mut a, link) = Peer::host(scene, "a", a, &server.url())?;
+        Self::connect_by(scene, &server.url(), a, b)
+    }
+
+    /// The same with the address of a server, or of what stands before it.
+    ///
+    /// # Errors
+    /// When that does not come about.
+    pub fn connect_by(scene: &Scene, server: &str, a: &PeerSetup, b: &PeerSetup) -> Outcome<Self> {
+        let (mut a, link) = Peer::host(scene, "a", a, server)?;
         let mut b = Peer::join(scene, "b", b, &link)?;
         a.wait_pictures(30, CONNECT_LIMIT)?;
         b.wait_pictures(30, CONNECT_LIMIT)?;

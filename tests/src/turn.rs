@@ -63,6 +63,13 @@ impl Turn {
     }
 }
 
+impl Turn {
+    /// How clients are told of it.
+    pub fn url(&self) -> String {
+        format!("turn:{}?transport=udp", self.address)
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);

@@ -275,7 +275,7 @@ fn privacy_relay_only_through_a_relay() -> Outcome {
     let Some(mut stage) = Stage::build_or_skip(&scene)? else { return Ok(()) };
     let own = Lan::SERVER_ADDRESS.parse()?;
     let relay = Turn::start(&stage.lan.server, own)?;
-    let proxy = ice_proxy::start(&stage.lan.server, own, stage.server.address().parse()?, relay.address)?;
+    let proxy = ice_proxy::start(&stage.lan.server, own, stage.server.address().parse()?, &[relay.url()])?;
     let [a, mut b] = stage.setups();
     let (mut a, link) = Peer::host(&scene, "a", &a, &format!("http://{proxy}"))?;
     b.more.push("--relay-only".into());

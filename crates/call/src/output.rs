@@ -89,6 +89,8 @@ pub enum RtcInput {
     Disconnected,
     /// ICE gave up, until it is restarted.
     Failed,
+    /// Packets flow, and a restart of ICE is likely to find a better path for them.
+    BetterPath,
     /// The other side said over the connection that it hangs up.
     RemoteBye,
     /// A command failed; for a command on foreign data this means the data was refused.
@@ -107,6 +109,7 @@ impl fmt::Debug for RtcInput {
             Self::Bind(_) => "Bind(..)",
             Self::Disconnected => "Disconnected",
             Self::Failed => "Failed",
+            Self::BetterPath => "BetterPath",
             Self::RemoteBye => "RemoteBye",
             Self::Error => "Error",
         })

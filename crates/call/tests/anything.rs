@@ -172,6 +172,7 @@ fn rtc_input(kind: u8, fill: u8) -> RtcInput {
         7 => RtcInput::Disconnected,
         8 => RtcInput::Failed,
         9 => RtcInput::RemoteBye,
+        10 => RtcInput::BetterPath,
         _ => RtcInput::Error,
     }
 }

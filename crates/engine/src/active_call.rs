@@ -456,8 +456,7 @@ impl ActiveCall {
                 running.figures.take(*stats, media.video.stats());
             }
             SessionNote::Event(event) => match event {
-                PeerEvent::Path(PathKind::Direct) => running.path = Path::Direct,
-                PeerEvent::Path(PathKind::Relayed) => running.path = Path::Relayed,
+                PeerEvent::Path(path) => running.path = shown(path),
                 PeerEvent::KeyframeRequested => media.video.request_keyframe(),
                 PeerEvent::RecoveryRequested => match running.peer.get() {
                     Some(peer) => media.video.recover(&|captured_at| peer.is_acknowledged(captured_at)),
@@ -468,6 +467,7 @@ impl ActiveCall {
                 // The session keeps these for itself or passes them as its own notes.
                 PeerEvent::LocalCandidate(_)
                 | PeerEvent::CandidatesDone
+                | PeerEvent::BetterPath
                 | PeerEvent::State(_)
                 | PeerEvent::ControlOpen
                 | PeerEvent::Proof(_)
@@ -597,6 +597,15 @@ fn state_name(state: &State) -> &'static str {
 /// What the whole connection may send for a ceiling of the picture.
 fn total(video: Bitrate) -> Bitrate {
     Bitrate::from_bps(video.bps() + SOUND_SHARE.bps())
+}
+
+fn shown(path: PathKind) -> Path {
+    match path {
+        PathKind::Direct => Path::Direct,
+        PathKind::Relayed => Path::Relayed,
+        PathKind::RelayedTcp => Path::RelayedTcp,
+        PathKind::RelayedTls => Path::RelayedTls,
+    }
 }
 
 fn end_reason(reason: eyeline_call::EndReason) -> EndReason {

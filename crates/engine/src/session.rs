@@ -296,6 +296,7 @@ impl Run {
                 SessionNote::Call(RtcInput::Connected { certificate })
             }
             PeerEvent::State(PeerState::Disconnected) => SessionNote::Call(RtcInput::Disconnected),
+            PeerEvent::BetterPath => SessionNote::Call(RtcInput::BetterPath),
             PeerEvent::State(PeerState::Failed) => SessionNote::Call(RtcInput::Failed),
             PeerEvent::State(PeerState::Connecting | PeerState::Closed) => return,
             PeerEvent::Proof(proof) => SessionNote::Call(RtcInput::Bind(proof)),

@@ -276,7 +276,7 @@ pub struct Resumed {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IceConfig {
-    /// `stun:` and `turn:` addresses.
+    /// `stun:`, `turn:` and `turns:` addresses; several of one host are ways to one relay.
     pub urls: Vec<String>,
     /// User name for the relay.
     pub user: String,

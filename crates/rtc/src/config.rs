@@ -8,7 +8,8 @@ use eyeline_media::units::Bitrate;
 /// A STUN or TURN server.
 #[derive(Clone, Default)]
 pub struct IceServer {
-    /// `stun:` and `turn:` URLs (RFC 7064, RFC 7065). URLs this build cannot use (TURN over TCP or TLS) are skipped.
+    /// `stun:`, `turn:` and `turns:` URLs (RFC 7064, RFC 7065). Those that name the same host are ways to one relay: it is
+    /// reached over UDP if it answers there, else over TCP, else over TLS. What cannot be read or used is skipped.
     pub urls: Vec<String>,
     /// User name for TURN; empty for STUN.
     pub username: String,
@@ -27,6 +28,8 @@ impl fmt::Debug for IceServer {
 pub struct PeerConfig {
     /// Servers that help finding a path.
     pub ice_servers: Vec<IceServer>,
+    /// Certificates, DER-encoded, that a relay over TLS may be signed by, beside those that the system trusts.
+    pub extra_roots: Vec<Vec<u8>>,
     /// Use relayed paths only, so that the other side never learns our address.
     pub relay_only: bool,
     /// Offer 127.0.0.1 too: for tests and for two peers on one machine.
@@ -45,6 +48,7 @@ impl Default for PeerConfig {
     fn default() -> Self {
         Self {
             ice_servers: Vec::new(),
+            extra_roots: Vec::new(),
             relay_only: false,
             include_loopback: false,
             codecs: vec![VideoCodec::Vp9, VideoCodec::Vp8],

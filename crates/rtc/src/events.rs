@@ -34,8 +34,12 @@ pub enum PeerState {
 pub enum PathKind {
     /// Straight between the two machines.
     Direct,
-    /// Through a TURN relay on either side.
+    /// Through a TURN relay on either side; ours, if it is one of ours, is reached over UDP.
     Relayed,
+    /// Through a TURN relay that we reach over TCP.
+    RelayedTcp,
+    /// Through a TURN relay that we reach over TLS.
+    RelayedTls,
 }
 
 /// What happened on a connection.
@@ -49,6 +53,8 @@ pub enum PeerEvent {
     State(PeerState),
     /// The kind of path in use became known or changed.
     Path(PathKind),
+    /// The path leads through a relay over TCP or TLS, and UDP passes (again): an ICE restart would find a better one.
+    BetterPath,
     /// The other side cannot go on without a keyframe. Requests in quick succession are merged.
     KeyframeRequested,
     /// The other side lacks pictures, or we dropped one that it would have needed: the next one is to be predicted from a
@@ -76,6 +82,7 @@ impl fmt::Debug for PeerEvent {
             Self::CandidatesDone => f.write_str("CandidatesDone"),
             Self::State(state) => write!(f, "State({state:?})"),
             Self::Path(kind) => write!(f, "Path({kind:?})"),
+            Self::BetterPath => f.write_str("BetterPath"),
             Self::KeyframeRequested => f.write_str("KeyframeRequested"),
             Self::RecoveryRequested => f.write_str("RecoveryRequested"),
             Self::TargetBitrate(rate) => write!(f, "TargetBitrate({rate})"),

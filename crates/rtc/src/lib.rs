@@ -5,9 +5,11 @@
 //! ```text
 //! encoder, sound threads -> VideoSender, AudioSender -> sending task (cut, pace) -> stack -> UDP
 //! UDP -> stack -> media tap (unwrap retransmissions, ask for missing packets, assemble) -> PeerSinks
+//! stack -> bridge -> UDP, TCP or TLS to a relay, and back
 //! ```
 
 mod acknowledge;
+mod bridge;
 mod config;
 mod control;
 mod error;

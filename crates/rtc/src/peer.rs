@@ -1,6 +1,7 @@
 //! One connection to the other side.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -10,8 +11,10 @@ use eyeline_media::units::Bitrate;
 use rtc::rtcp::raw_packet::RawPacket;
 use tokio::sync::Mutex;
 use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder, RTCIceCandidateType};
+use webrtc::runtime::TokioRuntime;
 
-use crate::config::PeerConfig;
+use crate::bridge::{BridgeRuntime, Bridges, Transport};
+use crate::config::{IceServer, PeerConfig};
 use crate::control::{Control, SEND_BUFFER};
 use crate::error::RtcError;
 use crate::events::{Mailbox, PathKind, PeerEvent, PeerEvents, PeerState};
@@ -28,6 +31,9 @@ use crate::tap::PeerSinks;
 /// How often the path in use is looked up while nothing hints at a change.
 const PATH_CHECK: Duration = Duration::from_secs(1);
 
+/// How often a better path than one over TCP is looked for: at first, and at least.
+const BETTER_PATH: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(120));
+
 /// A connection. Cheap to clone; all clones are the same connection. It ends with [`Peer::close`] or with the last clone.
 #[derive(Clone)]
 pub struct Peer(Arc<Inner>);
@@ -41,6 +47,8 @@ impl fmt::Debug for Peer {
 struct Inner {
     connection: Arc<dyn PeerConnection>,
     link: Arc<Link>,
+    bridges: Arc<Bridges>,
+    relay_only: bool,
     control: Arc<Control>,
     queue: Arc<SendQueue>,
     negotiation: Mutex<Negotiation>,
@@ -57,15 +65,18 @@ impl Peer {
         let [video, rtx, parity, audio, timestamp] = random::<5>()?;
         let link = Arc::new(Link::new(&config, mailbox.clone(), Ssrcs { video, rtx, parity, audio }));
         let control = Arc::new(Control::new(mailbox.clone()));
-        let connection = build(&config, &link, &control, sinks).await?;
+        let bridges = Arc::new(Bridges::new(&config));
+        let connection = build(&config, &link, &bridges, &control, sinks).await?;
         let clock = VideoClock { epoch: Instant::now(), base: timestamp };
         let queue = Arc::new(SendQueue::new(link.clone(), clock));
         let negotiation = Negotiation::new(connection.clone(), link.clone(), control.clone(), config.codecs.clone());
         let (video, audio) = negotiation.tracks();
         tokio::spawn(send::run(queue.clone(), Tracks { video, audio, seed: seed()? }));
         let negotiation = Mutex::new(negotiation);
-        let peer = Self(Arc::new(Inner { connection, link, control, queue, negotiation }));
+        let relay_only = config.relay_only;
+        let peer = Self(Arc::new(Inner { connection, link, bridges, relay_only, control, queue, negotiation }));
         tokio::spawn(watch_path(Arc::downgrade(&peer.0)));
+        tokio::spawn(look_for_better(Arc::downgrade(&peer.0)));
         Ok((peer, PeerEvents::new(mailbox)))
     }
 
@@ -100,6 +111,17 @@ impl Peer {
     /// [`RtcError::BadCandidate`] if it cannot be read, [`RtcError::TooManyCandidates`] if too many came early.
     pub async fn add_candidate(&self, json: &str) -> Result<(), RtcError> {
         self.negotiation().await?.add_candidate(json).await
+    }
+
+    /// New credentials for the servers of the beginning, used from the next ICE restart on. What a relay holds for us stays as
+    /// it is. Other servers than those are not taken.
+    ///
+    /// # Errors
+    /// [`RtcError::Setup`] if they are other servers, or the connection is closed.
+    pub async fn renew_credentials(&self, servers: &[IceServer]) -> Result<(), RtcError> {
+        let servers = self.0.bridges.renewed(servers).ok_or_else(|| RtcError::setup("these are other servers"))?;
+        let configuration = setup::configuration(self.0.relay_only, servers);
+        self.0.connection.set_configuration(configuration).await.map_err(RtcError::setup)
     }
 
     /// Where encoded pictures go.
@@ -204,8 +226,18 @@ impl Inner {
         let sender = self.negotiation.lock().await.sender()?;
         let transport = sender.transport().await.ok()??;
         let pair = transport.ice_transport().get_selected_candidate_pair().await.ok()??;
-        let relayed = [pair.local().typ, pair.remote().typ].contains(&RTCIceCandidateType::Relay);
-        Some(if relayed { PathKind::Relayed } else { PathKind::Direct })
+        if pair.local().typ != RTCIceCandidateType::Relay {
+            let theirs = pair.remote().typ == RTCIceCandidateType::Relay;
+            return Some(if theirs { PathKind::Relayed } else { PathKind::Direct });
+        }
+        // What a relayed candidate is related to is the socket that reaches the relay.
+        let (ip, port) = (pair.local().related_address.parse::<IpAddr>().ok(), pair.local().related_port);
+        let socket = ip.map(|ip| SocketAddr::new(ip, port));
+        Some(match socket.and_then(|socket| self.bridges.transport_of(socket)) {
+            Some(Transport::Udp) | None => PathKind::Relayed,
+            Some(Transport::Tcp) => PathKind::RelayedTcp,
+            Some(Transport::Tls) => PathKind::RelayedTls,
+        })
     }
 }
 
@@ -241,16 +273,39 @@ async fn watch_path(peer: Weak<Inner>) {
     }
 }
 
+/// Tells when a path through a relay over TCP or TLS might be replaced by a better one.
+async fn look_for_better(peer: Weak<Inner>) {
+    let mut pause = BETTER_PATH.0;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(inner) = peer.upgrade().filter(|inner| !inner.link.closed.load(Relaxed)) else { return };
+        if !matches!(inner.path().await, Some(PathKind::RelayedTcp | PathKind::RelayedTls)) {
+            pause = BETTER_PATH.0;
+            continue;
+        }
+        let (link, bridges) = (inner.link.clone(), inner.bridges.clone());
+        drop(inner);
+        if bridges.udp_passes().await {
+            // If the next path is no better, the one after it is not looked for that soon.
+            pause = (pause * 4).min(BETTER_PATH.1);
+            tracing::info!("UDP passes, and the path is not over UDP");
+            link.mailbox.post(PeerEvent::BetterPath);
+        }
+    }
+}
+
 async fn build(
     config: &PeerConfig,
     link: &Arc<Link>,
+    bridges: &Arc<Bridges>,
     control: &Arc<Control>,
     sinks: PeerSinks,
 ) -> Result<Arc<dyn PeerConnection>, RtcError> {
     let mut engine = setup::media_engine(&config.codecs)?;
     let registry = setup::interceptors(&mut engine, link, sinks)?;
     let connection = PeerConnectionBuilder::new()
-        .with_configuration(setup::configuration(config))
+        .with_runtime(Arc::new(BridgeRuntime::new(Arc::new(TokioRuntime), bridges.clone())))
+        .with_configuration(setup::configuration(config.relay_only, bridges.servers()))
         .with_media_engine(engine)
         .with_setting_engine(setup::settings(config))
         .with_interceptor_registry(registry)

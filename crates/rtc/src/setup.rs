@@ -131,19 +131,9 @@ pub(crate) fn settings(config: &PeerConfig) -> SettingEngine {
         .build()
 }
 
-pub(crate) fn configuration(config: &PeerConfig) -> RTCConfiguration {
-    let policy = if config.relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
-    let servers = config.ice_servers.iter().filter_map(|server| {
-        let urls: Vec<String> = server.urls.iter().filter(|url| is_usable(url)).cloned().collect();
-        let (username, credential) = (server.username.clone(), server.credential.clone());
-        (!urls.is_empty()).then_some(RTCIceServer { urls, username, credential })
-    });
-    RTCConfigurationBuilder::new().with_ice_servers(servers.collect()).with_ice_transport_policy(policy).build()
-}
-
-/// STUN, and TURN over UDP.
-fn is_usable(url: &str) -> bool {
-    url.starts_with("stun:") || (url.starts_with("turn:") && !url.contains("transport=tcp"))
+pub(crate) fn configuration(relay_only: bool, servers: Vec<RTCIceServer>) -> RTCConfiguration {
+    let policy = if relay_only { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+    RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build()
 }
 
 /// Addresses to bind. Wildcards stand for every interface and are looked up again at each ICE restart.

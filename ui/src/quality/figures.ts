@@ -22,7 +22,13 @@ export interface Group {
 }
 
 const LIMITS: Record<string, string> = { none: 'Nothing', cpu: 'This machine', bandwidth: 'The network' };
-const PATHS: Record<Path, string> = { unknown: UNKNOWN, direct: 'Direct', relayed: 'Through a relay' };
+const PATHS: Record<Path, string> = {
+  unknown: UNKNOWN,
+  direct: 'Direct',
+  relayed: 'Through a relay',
+  relayed_tcp: 'Through a relay, over TCP',
+  relayed_tls: 'Through a relay, over TLS',
+};
 
 export function groupsOf({ path, stats }: QualityReport): Group[] {
   return [

@@ -100,6 +100,8 @@ const PATH: Record<Path, string> = {
   unknown: 'Connected',
   direct: 'Connected directly',
   relayed: 'Connected through a relay',
+  relayed_tcp: 'Connected through a relay',
+  relayed_tls: 'Connected through a relay',
 };
 
 /** State of the call, for people; empty when there is none. */

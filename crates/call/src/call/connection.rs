@@ -64,6 +64,7 @@ impl Call {
                 self.ask_gate(now);
             }
             RtcInput::Disconnected | RtcInput::Failed => self.handle_disconnected(now),
+            RtcInput::BetterPath => self.restart_ice(now),
             RtcInput::RemoteBye => {
                 // Before the gate opened nobody knows whose goodbye it is.
                 if matches!(self.stage, Stage::Talking { .. }) {

@@ -118,8 +118,12 @@ pub enum Path {
     Unknown,
     /// Straight between the two machines.
     Direct,
-    /// Through a relay.
+    /// Through a relay; ours, if one of ours, is reached over UDP.
     Relayed,
+    /// Through a relay that we reach over TCP, as UDP does not pass here.
+    RelayedTcp,
+    /// Through a relay that we reach over TLS, as neither UDP nor plain TCP passes here.
+    RelayedTls,
 }
 
 /// Why a call ended.

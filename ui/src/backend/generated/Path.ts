@@ -3,4 +3,4 @@
 /**
  * How packets travel.
  */
-export type Path = "unknown" | "direct" | "relayed";
+export type Path = "unknown" | "direct" | "relayed" | "relayed_tcp" | "relayed_tls";
