@@ -48,7 +48,7 @@ impl Meter {
 pub(crate) fn eyeline(stage: &Stage<'_>) -> Outcome<(Figures, Vec<String>)> {
     let server = stage.server()?;
     let mut call = eyeline::Call::two_way(stage, &server)?;
-    let first_us = call.first_picture()?;
+    let first_us = call.first_figures()?;
     sleep_until(first_us + micros(SETTLE));
     let meter = Meter::start([call.a.process.id(), call.b.process.id()])?;
     sleep_until(first_us + micros(stage.scenario.length));
@@ -62,7 +62,7 @@ pub(crate) fn eyeline(stage: &Stage<'_>) -> Outcome<(Figures, Vec<String>)> {
         values.insert(format!("height_{side}"), median(|stats| f64::from(stats.received_height)));
         values.insert(format!("fps_{side}"), median(|stats| stats.received_fps));
     }
-    call.end()?;
+    call.hang_up()?;
     Ok((Figures { values, ..Figures::default() }, Vec::new()))
 }
 

@@ -28,6 +28,8 @@ pub struct PeerSetup {
     pub host: Host,
     /// Write every so many shown frames to a folder of the scene's scratch.
     pub dump_every: Option<u32>,
+    /// Whether it logs every picture and block of sound.
+    pub media_logs: bool,
     /// Environment of its own.
     pub environment: Vec<(String, String)>,
     /// More arguments.
@@ -43,6 +45,7 @@ impl Default for PeerSetup {
             speaker: "null".into(),
             host: Host::this_machine(),
             dump_every: None,
+            media_logs: true,
             environment: Vec::new(),
             more: Vec::new(),
         }
@@ -99,8 +102,10 @@ impl Peer {
         command.args(call).args(["--camera", &setup.camera, "--microphone", &setup.microphone]);
         command.args(["--speaker", &setup.speaker]);
         command.arg("--stats").arg(logs.with_extension("stats.jsonl"));
-        command.arg("--frame-log").arg(logs.with_extension("frames"));
-        command.arg("--event-log").arg(logs.with_extension("events")).arg("--audio-log").arg(&sound);
+        command.arg("--event-log").arg(logs.with_extension("events"));
+        if setup.media_logs {
+            command.arg("--frame-log").arg(logs.with_extension("frames")).arg("--audio-log").arg(&sound);
+        }
         if let Some(every) = setup.dump_every {
             std::fs::create_dir_all(&dumps)?;
             command.arg("--dump-dir").arg(&dumps).args(["--dump-every", &every.to_string()]);

@@ -24,10 +24,11 @@ impl Call {
         Self::connect(stage, server, name, &stage.sources(), &b)
     }
 
-    /// Picture and sound both ways, and no logs.
+    /// Picture and sound both ways, and no logs of them.
     pub(crate) fn two_way(stage: &Stage<'_>, server: &Server) -> Outcome<Self> {
-        let b = PeerSetup { host: stage.network.b.clone(), ..stage.sources() };
-        Self::connect(stage, server, "", &stage.sources(), &b)
+        let a = PeerSetup { media_logs: false, ..stage.sources() };
+        let b = PeerSetup { host: stage.network.b.clone(), ..a.clone() };
+        Self::connect(stage, server, "", &a, &b)
     }
 
     fn connect(stage: &Stage<'_>, server: &Server, name: &str, a: &PeerSetup, b: &PeerSetup) -> Outcome<Self> {
@@ -40,6 +41,18 @@ impl Call {
     pub(crate) fn first_picture(&mut self) -> Outcome<i64> {
         self.b.wait_pictures(1, CONNECT_LIMIT)?;
         Ok(self.b.frames()?.shown.first().map_or(0, |shown| shown.unix_us))
+    }
+
+    /// Waits until b's figures tell of a picture and returns when they did.
+    pub(crate) fn first_figures(&mut self) -> Outcome<i64> {
+        let figures = self.b.wait_stats("a first picture", 0, CONNECT_LIMIT, |line| line.stats.received_fps > 0.0)?;
+        Ok(figures.unix_us)
+    }
+
+    /// Ends a call of which there are no logs to read.
+    pub(crate) fn hang_up(mut self) -> Outcome {
+        self.a.end()?;
+        self.b.end()
     }
 
     /// Ends the call and reads its logs.

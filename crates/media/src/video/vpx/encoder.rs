@@ -7,10 +7,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use vpx_sys as sys;
 
+use super::fineness::Fineness;
 use super::floor::{Floor, Kind};
 use super::image::wrap;
 use super::long_term::{LongTerm, Slot};
-use super::settings::{DROP_BELOW, FINEST, abi, coarsest, configure, controls, speed, target_kbps};
+use super::settings::{
+    DROP_BELOW, FINEST, abi, coarsest, configure, controls, loses_nothing_by_hurry, speed, target_kbps,
+};
 use super::{CodecError, check, encoder_interface};
 use crate::frame::{EncodedVideo, I420Buffer, MAX_SIDE, VideoCodec};
 use crate::time::VIDEO_CLOCK_HZ;
@@ -71,6 +74,7 @@ pub struct VideoEncoder {
     wanted: Prediction,
     long_term: LongTerm,
     floor: Floor,
+    fineness: Fineness,
     left_out: u32,
     hurry: bool,
 }
@@ -132,6 +136,7 @@ impl VideoEncoder {
             wanted: Prediction::Nothing,
             long_term: LongTerm::default(),
             floor: Floor::default(),
+            fineness: Fineness::default(),
             left_out: 0,
             hurry: false,
         };
@@ -320,10 +325,12 @@ impl VideoEncoder {
 
     fn finish(&mut self, recovers: bool, came_out: bool) -> Result<(), CodecError> {
         self.left_out = if came_out { 0 } else { self.left_out + 1 };
+        let mut speed_changes = recovers;
         if let Some(quantizer) = self.quantizer() {
             self.floor.settled(quantizer);
+            speed_changes |= came_out && self.fineness.chosen(quantizer);
         }
-        if recovers { self.set_speed() } else { Ok(()) }
+        if speed_changes { self.set_speed() } else { Ok(()) }
     }
 
     /// What is asked for has changed.
@@ -398,7 +405,9 @@ impl VideoEncoder {
     }
 
     fn set_speed(&mut self) -> Result<(), CodecError> {
-        let speed = speed(self.codec, self.config.g_w.min(self.config.g_h), self.hurry);
+        let lines = self.config.g_w.min(self.config.g_h);
+        let hurry = self.hurry || self.fineness.is_fine() && loses_nothing_by_hurry(self.codec, lines);
+        let speed = speed(self.codec, lines, hurry);
         self.control(sys::vp8e_enc_control_id::VP8E_SET_CPUUSED, speed)
     }
 

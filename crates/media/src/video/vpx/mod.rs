@@ -5,6 +5,7 @@
 
 mod decoder;
 mod encoder;
+mod fineness;
 mod floor;
 mod image;
 mod long_term;

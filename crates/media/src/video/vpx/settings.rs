@@ -99,6 +99,12 @@ pub(super) fn speed(codec: VideoCodec, lines: u32, hurry: bool) -> c_int {
     }
 }
 
+/// Whether a picture of this many lines is as good at the fastest settings once the quantiser is fine: measured for the sizes that
+/// are near to them anyway.
+pub(super) fn loses_nothing_by_hurry(codec: VideoCodec, lines: u32) -> bool {
+    codec == VideoCodec::Vp9 && lines > SPEED_7_UP_TO_LINES
+}
+
 /// Kilobits per second as libvpx takes them.
 pub(super) fn target_kbps(bitrate: Bitrate) -> c_uint {
     c_uint::try_from(bitrate.kbps().clamp(MIN_KBPS, MAX_KBPS)).expect("clamped to a small number")
