@@ -150,7 +150,16 @@ struct Assembly {
 impl Assembly {
     fn new(rate_hz: u32) -> Result<Self, AudioError> {
         let resampler = StreamResampler::new(rate_hz, SAMPLE_RATE_HZ)?;
-        Ok(Self { resampler, rate_hz, pending: Vec::new(), blocks: 0, stamp: None, timeline: Timeline::default(), stamps: 0.0, way_s: 0.0 })
+        Ok(Self {
+            resampler,
+            rate_hz,
+            pending: Vec::new(),
+            blocks: 0,
+            stamp: None,
+            timeline: Timeline::default(),
+            stamps: 0.0,
+            way_s: 0.0,
+        })
     }
 
     fn note(&mut self, stamp: Stamp) {

@@ -50,7 +50,8 @@ impl Timeline {
         self.offset_s += if change.abs() > JUMP_S { change } else { change.clamp(-STEP_S, STEP_S) };
         let begins_s = self.media_s + self.offset_s;
         self.media_s += BLOCK_TIME.as_secs_f64();
-        let (after, before) = (Duration::from_secs_f64(begins_s.max(0.0)), Duration::from_secs_f64((-begins_s).max(0.0)));
+        let (after, before) =
+            (Duration::from_secs_f64(begins_s.max(0.0)), Duration::from_secs_f64((-begins_s).max(0.0)));
         origin.checked_sub(before).unwrap_or(origin) + after
     }
 
