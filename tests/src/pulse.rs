@@ -49,7 +49,8 @@ impl Pulse {
         )?;
         let mut command = Command::new("pulseaudio");
         command.args(["-n", "--exit-idle-time=-1", "--disallow-exit", "--use-pid-file=no", "--daemonize=no"]);
-        command.args(["--realtime=no", "--high-priority=no", "-F"]).arg(&script).envs(environment_of(&runtime));
+        // As everywhere, if it may: a sound system that is as patient as a compiler loses sound.
+        command.args(["--realtime=yes", "--high-priority=yes", "-F"]).arg(&script).envs(environment_of(&runtime));
         let mut daemon = Process::start(scene, "pulse", &mut command)?;
         daemon.wait_for("PulseAudio", START_LIMIT, || {
             Ok(run(Command::new("pactl").arg("info").envs(environment_of(&runtime))).ok())
@@ -83,18 +84,16 @@ impl Pulse {
         Process::start(scene, "parecord", &mut command)
     }
 
-    /// Lets the microphone hear the speaker, as in a room without headphones: after `delay`, at half the amplitude.
+    /// Lets the microphone hear what the speaker plays, at half the amplitude, and nothing else. No stream lies between
+    /// them: air has no buffer that runs dry, and no clock that is corrected.
     ///
     /// # Errors
     /// When the daemon refuses.
-    pub fn let_the_microphone_hear_the_speaker(&self, delay: Duration) -> Outcome {
-        let latency = format!("latency_msec={}", delay.as_millis());
-        self.control(&["load-module", "module-loopback", "source=speaker.monitor", "sink=voice", &latency])?;
-        // The loopback is the only stream that plays to the voice as yet.
-        let streams = run(Command::new("pactl").args(["list", "short", "sink-inputs"]).envs(self.environment()))?;
-        let stream = streams.split_whitespace().next().unwrap_or_default();
+    pub fn let_the_microphone_hear_the_speaker(&self) -> Outcome {
+        self.unplug_microphone()?;
+        self.plug_in("speaker.monitor")?;
         // PulseAudio's volumes are cubic: 79 % are -6 dB.
-        self.control(&["set-sink-input-volume", stream, "79%"])
+        self.control(&["set-source-volume", "microphone", "79%"])
     }
 
     /// Takes the microphone away, as pulling its plug does.
@@ -110,14 +109,13 @@ impl Pulse {
     /// # Errors
     /// When the daemon refuses.
     pub fn plug_in_microphone(&self) -> Outcome {
+        self.plug_in("voice.monitor")
+    }
+
+    fn plug_in(&self, master: &str) -> Outcome {
+        let (master, name) = (format!("master={master}"), "source_name=microphone");
         let device = "source_properties=device.description=Microphone";
-        self.control(&[
-            "load-module",
-            "module-remap-source",
-            "master=voice.monitor",
-            "source_name=microphone",
-            device,
-        ])?;
+        self.control(&["load-module", "module-remap-source", &master, name, device])?;
         self.control(&["set-default-source", "microphone"])
     }
 

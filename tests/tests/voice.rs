@@ -25,7 +25,7 @@ struct Returned {
 
 /// What somebody says comes back to them from a side without a headset: with processing switched off, and not with it.
 #[test]
-#[ignore = "known fault: over PulseAudio on a busy machine the echo falls by 8 dB only, not by 20"]
+#[ignore = "known fault: causes were found and mended one by one, the whole was not yet seen to pass"]
 fn devices_echo_does_not_come_back() -> Outcome {
     let scene = Scene::open("devices_echo_does_not_come_back")?;
     if let Some(lack) = Pulse::lacks() {
@@ -33,7 +33,7 @@ fn devices_echo_does_not_come_back() -> Outcome {
         return Ok(());
     }
     let pulse = Pulse::start(&scene)?;
-    pulse.let_the_microphone_hear_the_speaker(Duration::from_millis(60))?;
+    pulse.let_the_microphone_hear_the_speaker()?;
     let server = Server::start(&scene)?;
     let mut talk = sound::speech(TALK);
     talk.resize((TALK + SILENCE) * SAMPLE_RATE, 0);

@@ -1,13 +1,10 @@
 //! Real devices through `cpal`: a private PulseAudio daemon with null sinks.
-//!
-//! The sound system is found by environment variables, so the checks run in a child process that has them.
 
 #![cfg(target_os = "linux")]
 
+mod pulse_lab;
+
 use std::f64::consts::TAU;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -17,79 +14,21 @@ use eyeline_media::audio::{
     list_speakers,
 };
 use eyeline_media::observer::Unobserved;
+use pulse_lab::{Daemon, PATIENCE, in_child, pactl};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-const IN_CHILD: &str = "EYELINE_TEST_PULSE_CHILD";
-
-/// A sound system of our own, in the folder the environment names; ends with the value.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start() -> Self {
-        let folder = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR").expect("set by the parent"));
-        let socket = folder.join("native");
-        let script = format!(
-            "load-module module-null-sink sink_name=speaker rate=48000 sink_properties=device.description=Speaker\n\
-             load-module module-null-sink sink_name=feed rate=44100 sink_properties=device.description=Feed\n\
-             load-module module-remap-source master=feed.monitor source_name=microphone \
-             source_properties=device.description=Microphone\n\
-             set-default-sink speaker\nset-default-source microphone\n\
-             load-module module-native-protocol-unix socket={} auth-anonymous=1\n",
-            socket.display()
-        );
-        let script_path = folder.join("script.pa");
-        std::fs::write(&script_path, script).expect("a writable folder");
-        let process = Command::new("pulseaudio")
-            .args(["-n", "--exit-idle-time=-1", "--use-pid-file=no", "--daemonize=no", "--realtime=no"])
-            .args(["--high-priority=no", "--disallow-exit", "-F"])
-            .arg(&script_path)
-            .env("PULSE_STATE_PATH", folder.join("state"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it was found before");
-        let daemon = Self(process);
-        let deadline = Instant::now() + PATIENCE;
-        while UnixStream::connect(&socket).is_err() {
-            assert!(Instant::now() < deadline, "pulseaudio does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        daemon
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+const DEVICES: &str = "load-module module-null-sink sink_name=speaker rate=48000 sink_properties=device.description=Speaker\n\
+     load-module module-null-sink sink_name=feed rate=44100 sink_properties=device.description=Feed\n\
+     load-module module-remap-source master=feed.monitor source_name=microphone \
+     source_properties=device.description=Microphone\n\
+     set-default-sink speaker\nset-default-source microphone";
 
 #[test]
 fn real_devices_record_and_play() {
-    if std::env::var_os(IN_CHILD).is_some() {
-        check_all();
-        return;
-    }
-    if Command::new("pulseaudio").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no pulseaudio program here");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "real_devices_record_and_play", "--nocapture"])
-        .env(IN_CHILD, "1")
-        .env("PULSE_SERVER", format!("unix:{}", folder.path().join("native").display()))
-        .env("PULSE_RUNTIME_PATH", folder.path())
-        .env("XDG_RUNTIME_DIR", folder.path())
-        .status()
-        .unwrap();
-    assert!(status.success());
+    in_child("real_devices_record_and_play", check_all);
 }
 
 fn check_all() {
-    let daemon = Daemon::start();
+    let daemon = Daemon::start(DEVICES);
     devices_are_listed();
     played_sound_is_recorded();
     default_microphone_hears_what_is_fed();
@@ -212,12 +151,6 @@ fn default_microphone_hears_what_is_fed() {
     hear(&recorded, 100);
 }
 
-fn pactl(arguments: &[&str]) -> String {
-    let output = Command::new("pactl").args(arguments).output().expect("pactl comes with pulseaudio");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("a number").trim().to_owned()
-}
-
 /// PulseAudio moves the streams of a device that goes to another one; nothing stops.
 fn an_unplugged_speaker_is_replaced() {
     let module = pactl(&["load-module", "module-null-sink", "sink_name=usb", "sink_properties=device.description=Usb"]);
@@ -242,7 +175,7 @@ fn a_sound_system_that_dies_is_waited_for(daemon: Daemon) {
     assert_eq!(next(&speaker_told), AudioEvent::Unplugged);
     assert_eq!((list_microphones(), list_speakers()), Default::default(), "nothing is left to list");
 
-    let _daemon = Daemon::start();
+    let _daemon = Daemon::start(DEVICES);
     assert_eq!(next(&told), AudioEvent::Back);
     assert!(matches!(next(&told), AudioEvent::Running { .. }));
     assert_eq!(next(&speaker_told), AudioEvent::Back);

@@ -30,13 +30,15 @@ fn run(seconds: u64, ppm: i64, jitter: Duration) -> (Vec<f64>, usize) {
     };
     let block = Duration::from_nanos(u64::try_from(10_000_000 + ppm * 10).unwrap());
     let (mut plays, mut leads, mut steps, mut last) = (start, Vec::new(), 0, None);
+    // As the microphone does.
+    let mut timeline = Timeline::default();
     for i in 0..u32::try_from(seconds * 100).unwrap() {
         let captured = start + BLOCK_TIME * i;
         while plays <= captured + Duration::from_millis(30) {
             played.push(rough(plays));
             plays += block;
         }
-        let got = played.reference.next(rough(captured));
+        let got = played.reference.next(timeline.date(rough(captured)));
         if let Some(last) = last {
             steps += usize::from((got[0] - last) & 0x7fff != 480);
         }
@@ -100,4 +102,46 @@ fn a_reader_that_stands_still_goes_on_with_what_plays_now() {
     let at = 95;
     let after = played.reference.next(start + BLOCK_TIME * at)[0];
     assert_eq!(u64::try_from(after).unwrap(), (u64::try_from(before).unwrap() + u64::from(at) * 480) % 32_768);
+}
+
+#[test]
+fn sound_that_the_microphone_lost_is_left_out_here_too() {
+    let mut played = Played { reference: EchoReference::default(), pushed: 0 };
+    let start = Instant::now();
+    for i in 0..10 {
+        played.push(start + BLOCK_TIME * i);
+    }
+    let before = played.reference.next(start)[0];
+    let after = played.reference.next(start + BLOCK_TIME + Duration::from_millis(15))[0];
+    assert_eq!(after - before, 480 + 720, "a block and what was lost");
+}
+
+#[test]
+fn silence_that_the_speaker_made_up_is_part_of_what_was_played() {
+    let mut played = Played { reference: EchoReference::default(), pushed: 1_000 };
+    let start = Instant::now();
+    for i in 0..2 {
+        played.push(start + BLOCK_TIME * i);
+    }
+    played.reference.push_gap(240);
+    for i in 2..6 {
+        played.push(start + BLOCK_TIME * i + Duration::from_millis(5));
+    }
+    let read: Vec<i16> = (0..3).flat_map(|i| played.reference.next(start + BLOCK_TIME * i)).collect();
+    assert_eq!((read[0], read[239], read[240], read[479], read[480]), (0, 0, 1_960, 2_199, 2_200), "after the gap");
+}
+
+#[test]
+fn a_speaker_that_stands_still_does_not_move_what_is_aligned() {
+    let mut played = Played { reference: EchoReference::default(), pushed: 0 };
+    let start = Instant::now();
+    let push = |played: &mut Played, i: u32| played.push(start + BLOCK_TIME * i);
+    (0..4).for_each(|i| push(&mut played, i));
+    let first: Vec<i16> = (0..2).map(|i| played.reference.next(start + BLOCK_TIME * i)[0]).collect();
+    assert_eq!(first, [960, 1_440]);
+    // The speaker's thread is late by 30 ms.
+    let late: Vec<i16> = (2..5).map(|i| played.reference.next(start + BLOCK_TIME * i)[479]).collect();
+    assert_eq!(late, [1_919, 0, 0], "half of the lead is given up, then what is missing is silence");
+    (4..12).for_each(|i| push(&mut played, i));
+    assert_eq!(played.reference.next(start + BLOCK_TIME * 5)[0], 5 * 480 + 480, "the rest of the lead is kept");
 }

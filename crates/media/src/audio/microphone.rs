@@ -8,6 +8,7 @@ use super::attempts::{Attempts, DEVICE_NAP, RETRY};
 use super::pace::Pacer;
 use super::resample::{StreamResampler, to_i16};
 use super::stream::{Capture, Stamp, open_capture};
+use super::timeline::Timeline;
 use super::tone::Tone;
 use super::wav::WavLoop;
 use super::worker::{Stop, Worker};
@@ -17,8 +18,8 @@ use crate::observer::MediaObserver;
 /// More captured sound than this waiting means that the worker stood still: the oldest is dropped.
 const MAX_BACKLOG: Duration = Duration::from_millis(200);
 
-/// A captured moment further off than this is believed at once; smaller steps are smoothed.
-const CLOCK_JUMP: Duration = Duration::from_millis(50);
+/// Stamps over which the way of the sound to us is averaged, at most: 80 s at 10 ms each.
+const WAY_STAMPS: f64 = 8_000.0;
 
 /// Captures sound on its own thread. Dropping it closes the device.
 #[derive(Debug)]
@@ -114,7 +115,7 @@ impl Outlet {
         while !stop.is_set() {
             capture.health.check(Instant::now())?;
             while let Ok(stamp) = capture.stamps.pop() {
-                assembly.stamp = Some(stamp);
+                assembly.note(stamp);
             }
             if let Ok(chunk) = capture.samples.read_chunk(capture.samples.slots()) {
                 let (front, back) = chunk.as_slices();
@@ -140,14 +141,31 @@ struct Assembly {
     blocks: u64,
     /// The newest dated frame.
     stamp: Option<Stamp>,
-    /// When the next block should begin.
-    expected_at: Option<Instant>,
+    timeline: Timeline,
+    /// Stamps so far, and how long before they were told their sound was captured, on average, in seconds.
+    stamps: f64,
+    way_s: f64,
 }
 
 impl Assembly {
     fn new(rate_hz: u32) -> Result<Self, AudioError> {
         let resampler = StreamResampler::new(rate_hz, SAMPLE_RATE_HZ)?;
-        Ok(Self { resampler, rate_hz, pending: Vec::new(), blocks: 0, stamp: None, expected_at: None })
+        Ok(Self {
+            resampler,
+            rate_hz,
+            pending: Vec::new(),
+            blocks: 0,
+            stamp: None,
+            timeline: Timeline::default(),
+            stamps: 0.0,
+            way_s: 0.0,
+        })
+    }
+
+    fn note(&mut self, stamp: Stamp) {
+        self.stamps = (self.stamps + 1.0).min(WAY_STAMPS);
+        self.way_s += (stamp.way.as_secs_f64() - self.way_s) / self.stamps;
+        self.stamp = Some(stamp);
     }
 
     fn push(&mut self, samples: &[f32]) -> Result<(), AudioError> {
@@ -163,7 +181,8 @@ impl Assembly {
         for (to, from) in block.iter_mut().zip(self.pending.drain(..BLOCK_SAMPLES)) {
             *to = to_i16(from);
         }
-        let at = self.smoothed(self.measured());
+        let at = self.timeline.date(self.measured());
+        let at = at.checked_sub(Duration::from_secs_f64(self.way_s)).unwrap_or(at);
         self.blocks += 1;
         Some((block, at))
     }
@@ -174,10 +193,11 @@ impl Assembly {
         while self.pending.len() > max {
             self.pending.drain(..BLOCK_SAMPLES);
             self.blocks += 1;
+            self.timeline.skip(BLOCK_TIME.as_secs_f64());
         }
     }
 
-    /// When the next block began, by the newest stamp.
+    /// When the next block would have begun if the newest stamp's sound had come at once.
     fn measured(&self) -> Instant {
         let Some(stamp) = self.stamp else { return Instant::now() };
         let seconds = |frames: u64| Duration::from_secs_f64(frames as f64 / f64::from(self.rate_hz));
@@ -186,19 +206,6 @@ impl Assembly {
             Some(after) => stamp.at + seconds(after),
             None => stamp.at.checked_sub(seconds(stamp.frame - block_frame)).unwrap_or(stamp.at),
         }
-    }
-
-    /// Blocks are 10 ms apart; what the stamps say only pulls gently, unless it is far off.
-    fn smoothed(&mut self, measured: Instant) -> Instant {
-        let Some(expected) = self.expected_at else {
-            self.expected_at = Some(measured + BLOCK_TIME);
-            return measured;
-        };
-        let ahead = measured.saturating_duration_since(expected);
-        let behind = expected.saturating_duration_since(measured);
-        let at = if ahead.max(behind) > CLOCK_JUMP { measured } else { expected + ahead / 16 - behind / 16 };
-        self.expected_at = Some(at + BLOCK_TIME);
-        at
     }
 }
 
@@ -213,8 +220,8 @@ mod tests {
         let mut dated = Vec::new();
         for i in 0..200_u64 {
             let jitter = Duration::from_millis(i * 7 % 5);
-            assembly.stamp =
-                Some(Stamp { frame: i * 441, at: start + BLOCK_TIME * u32::try_from(i).unwrap() + jitter });
+            let at = start + BLOCK_TIME * u32::try_from(i).unwrap() + jitter;
+            assembly.note(Stamp { frame: i * 441, at, way: Duration::ZERO });
             assembly.push(&[0.1; 441]).unwrap();
             while let Some((_, at)) = assembly.next_block() {
                 dated.push(at);
@@ -233,7 +240,7 @@ mod tests {
     fn a_backlog_loses_its_oldest() {
         let mut assembly = Assembly::new(48_000).unwrap();
         let start = Instant::now();
-        assembly.stamp = Some(Stamp { frame: 0, at: start });
+        assembly.note(Stamp { frame: 0, at: start, way: Duration::ZERO });
         assembly.push(&vec![0.1; 48_000]).unwrap();
         let (_, first) = assembly.next_block().unwrap();
         assert_eq!((first - start).as_millis(), 800, "800 of 1000 ms are gone, the rest is dated right");

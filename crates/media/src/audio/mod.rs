@@ -30,6 +30,7 @@ mod speaker;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod timeline;
 mod tone;
 mod voice;
 mod wav;

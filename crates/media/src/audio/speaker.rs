@@ -97,6 +97,14 @@ impl Inlet {
         block
     }
 
+    /// The device played `frames` of silence, since nothing was there.
+    fn note_missed(&mut self, frames: u64, rate_hz: u32) {
+        let samples = frames.saturating_mul(u64::from(SAMPLE_RATE_HZ)) / u64::from(rate_hz.max(1));
+        if self.audible && samples > 0 {
+            self.reference.push_gap(usize::try_from(samples).unwrap_or(usize::MAX));
+        }
+    }
+
     /// Pulls in real time until told to stop or `each` has enough.
     fn run_paced(&mut self, stop: &Stop, mut each: impl FnMut(&Block) -> bool) {
         let mut pacer = Pacer::new(Instant::now());
@@ -150,10 +158,12 @@ impl Inlet {
         let mut ahead = Ahead::new(playback.rate_hz);
         let mut converted = Vec::new();
         let mut floats = [0.0; BLOCK_SAMPLES];
+        let mut missed_before = 0;
         while !stop.is_set() {
             playback.health.check(Instant::now())?;
-            let wanted = ahead
-                .wanted(playback.demand.frames.load(Ordering::Relaxed), playback.demand.missed.load(Ordering::Relaxed));
+            let missed = playback.demand.missed.load(Ordering::Relaxed);
+            self.note_missed(missed - std::mem::replace(&mut missed_before, missed), playback.rate_hz);
+            let wanted = ahead.wanted(playback.demand.frames.load(Ordering::Relaxed), missed);
             loop {
                 let queued = playback.samples.buffer().capacity() - playback.samples.slots();
                 if queued >= wanted {

@@ -29,12 +29,15 @@ const DEAD_AFTER: Duration = Duration::from_secs(2);
 /// How long a sound system may take to make a stream.
 const BUILD_PATIENCE: Duration = Duration::from_secs(3);
 
-/// When a frame was captured.
+/// When a frame came.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stamp {
     /// Number of the frame among those that went into the ring.
     pub(super) frame: u64,
+    /// When it would have been captured had it come at once.
     pub(super) at: Instant,
+    /// How much earlier the system says that it was.
+    pub(super) way: Duration,
 }
 
 /// An open microphone.
@@ -199,7 +202,8 @@ impl CaptureCallback {
         let stamp = info.timestamp();
         let age = stamp.callback.saturating_duration_since(stamp.capture).clamp(length, Duration::from_millis(500));
         let now = Instant::now();
-        let _ = self.stamps.push(Stamp { frame: self.frame, at: now.checked_sub(age).unwrap_or(now) });
+        let at = now.checked_sub(length).unwrap_or(now);
+        let _ = self.stamps.push(Stamp { frame: self.frame, at, way: age.saturating_sub(length) });
         if let Ok(room) = self.ring.write_chunk_uninit(frames.min(self.ring.slots())) {
             let scale = 1.0 / channels as f32;
             let mono = data.chunks_exact(channels).map(|f| f.iter().map(|s| s.to_sample::<f32>()).sum::<f32>() * scale);
