@@ -30,7 +30,8 @@ pub(super) fn markdown(compared: &[Compared<'_>]) -> String {
         }
         if !lines.is_empty() {
             let rule = "---:|".repeat(labels.len());
-            write!(text, "| {heading} | {} |\n|---|{rule}\n{lines}\n", labels.join(" | ")).expect("a string takes all text");
+            write!(text, "| {heading} | {} |\n|---|{rule}\n{lines}\n", labels.join(" | "))
+                .expect("a string takes all text");
         }
     }
     text

@@ -11,7 +11,6 @@ use eyeline_media::units::Bitrate;
 use rtc::rtcp::raw_packet::RawPacket;
 use tokio::sync::Mutex;
 use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder, RTCIceCandidateType};
-use webrtc::runtime::TokioRuntime;
 
 use crate::bridge::{BridgeRuntime, Bridges, Transport};
 use crate::config::{IceServer, PeerConfig};
@@ -303,13 +302,14 @@ async fn build(
 ) -> Result<Arc<dyn PeerConnection>, RtcError> {
     let mut engine = setup::media_engine(&config.codecs)?;
     let registry = setup::interceptors(&mut engine, link, sinks)?;
+    // Seen from the stack, relays come first: what goes through them is none of the watched sockets' datagrams.
+    let runtime = BridgeRuntime::new(Arc::new(SocketRuntime::new(link.clone())), bridges.clone());
     let connection = PeerConnectionBuilder::new()
-        .with_runtime(Arc::new(BridgeRuntime::new(Arc::new(TokioRuntime), bridges.clone())))
+        .with_runtime(Arc::new(runtime))
         .with_configuration(setup::configuration(config.relay_only, bridges.servers()))
         .with_media_engine(engine)
         .with_setting_engine(setup::settings(config))
         .with_interceptor_registry(registry)
-        .with_runtime(Arc::new(SocketRuntime::new(link.clone())))
         .with_handler(Arc::new(Handler { link: link.clone(), control: control.clone() }))
         .with_udp_addrs(setup::bind_addresses(config))
         .with_data_channel_send_buffer_limit(SEND_BUFFER)

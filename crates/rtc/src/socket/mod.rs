@@ -9,12 +9,12 @@ mod round_trip;
 mod runtime;
 mod watched;
 
+use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use eyeline_media::units::Bitrate;
 use tokio::sync::Notify;
-use webrtc::runtime::AsyncUdpSocket;
 
 use crate::link::Link;
 
@@ -34,7 +34,7 @@ struct Watch {
 #[derive(Debug, Default)]
 struct State {
     /// In the order they were opened; closed ones stay as what cannot be upgraded.
-    sockets: Vec<Weak<dyn AsyncUdpSocket>>,
+    sockets: Vec<Weak<UdpSocket>>,
     handshake: Handshake,
     round_trip: RoundTrip,
 }
@@ -45,7 +45,7 @@ impl Watch {
     }
 
     /// A number for a new socket.
-    fn add(&self, socket: &Arc<dyn AsyncUdpSocket>) -> usize {
+    fn add(&self, socket: &Arc<UdpSocket>) -> usize {
         let mut state = self.lock();
         state.sockets.push(Arc::downgrade(socket));
         state.sockets.len() - 1
@@ -79,7 +79,7 @@ impl Watch {
         self.lock().handshake.due()
     }
 
-    fn repeat(&self, now: Instant) -> Option<(Repeat, Arc<dyn AsyncUdpSocket>)> {
+    fn repeat(&self, now: Instant) -> Option<(Repeat, Arc<UdpSocket>)> {
         let mut state = self.lock();
         let repeat = state.handshake.repeat(now)?;
         let socket = state.sockets.get(repeat.way.socket)?.upgrade()?;
@@ -117,7 +117,8 @@ async fn repeat(watch: Weak<Watch>) {
         if let Some((repeat, socket)) = watch.repeat(now) {
             tracing::debug!(packets = repeat.packets.len(), "handshake sent again");
             for packet in repeat.packets {
-                if let Err(error) = socket.send_to(&packet, repeat.way.remote).await {
+                // Not by the stack's own socket: that one remembers a single task to wake, and the stack's would sleep on.
+                if let Err(error) = socket.send_to(&packet, repeat.way.remote) {
                     tracing::debug!(%error, "handshake not sent again");
                 }
             }

@@ -42,8 +42,9 @@ impl Runtime for SocketRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let same = Arc::new(socket.try_clone()?);
         let socket = TokioRuntime.wrap_udp_socket(socket)?;
-        Ok(Arc::new(WatchedSocket::new(socket, self.watch.clone())))
+        Ok(Arc::new(WatchedSocket::new(socket, same, self.watch.clone())))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {

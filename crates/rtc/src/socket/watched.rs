@@ -1,7 +1,8 @@
 //! A UDP socket whose datagrams are looked at on their way.
 
+use std::fmt;
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -12,17 +13,26 @@ use super::Watch;
 use super::handshake::Way;
 
 /// Passes everything on as it is.
-#[derive(Debug)]
 pub(super) struct WatchedSocket {
     inner: Arc<dyn AsyncUdpSocket>,
+    /// The socket of `inner`, kept open for repeats.
+    _same: Arc<UdpSocket>,
     watch: Arc<Watch>,
     number: usize,
 }
 
+/// Without addresses.
+impl fmt::Debug for WatchedSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedSocket").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
 impl WatchedSocket {
-    pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>, watch: Arc<Watch>) -> Self {
-        let number = watch.add(&inner);
-        Self { inner, watch, number }
+    /// `same` is the socket of `inner`, which has made it non-blocking.
+    pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>, same: Arc<UdpSocket>, watch: Arc<Watch>) -> Self {
+        let number = watch.add(&same);
+        Self { inner, _same: same, watch, number }
     }
 
     fn way(&self, remote: SocketAddr) -> Way {
