@@ -61,15 +61,15 @@ pub(crate) fn in_child(name: &str, check: impl FnOnce()) {
         eprintln!("SKIPPED: there is no pulseaudio program here");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
+    let folder = tempfile::tempdir().expect("a writable folder");
+    let status = Command::new(std::env::current_exe().expect("a program has a file"))
         .args(["--exact", name, "--nocapture"])
         .env(IN_CHILD, "1")
         .env("PULSE_SERVER", format!("unix:{}", folder.path().join("native").display()))
         .env("PULSE_RUNTIME_PATH", folder.path())
         .env("XDG_RUNTIME_DIR", folder.path())
         .status()
-        .unwrap();
+        .expect("the test runs once more");
     assert!(status.success());
 }
 
