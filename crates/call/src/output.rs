@@ -170,6 +170,8 @@ pub enum RtcCommand {
         /// Use relays alone, so that the other side learns no address of ours.
         relay_only: bool,
     },
+    /// New credentials for the servers of [`RtcCommand::Open`], for the next time that paths are looked for.
+    Renew(IceConfig),
     /// Send our proof that we mean this connection, over the connection, by the quickest way there is.
     Bind([u8; 32]),
     /// Make an offer and set it as local description; answer with [`RtcInput::Offer`].
@@ -191,6 +193,7 @@ impl fmt::Debug for RtcCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open { .. } => f.write_str("Open(..)"),
+            Self::Renew(_) => f.write_str("Renew(..)"),
             Self::Bind(_) => f.write_str("Bind(..)"),
             Self::Offer { restart } => write!(f, "Offer {{ restart: {restart} }}"),
             Self::AcceptOffer(_) => f.write_str("AcceptOffer(..)"),

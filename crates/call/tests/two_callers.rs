@@ -75,16 +75,31 @@ fn credentials_of_the_relay_are_renewed_in_time_and_used() {
     world.run(SECOND);
     assert_eq!(world.opened_with, [(1, "second".to_owned()), (0, "second".to_owned())]);
 
+    assert_eq!(world.renewed_with, []);
+
     // What became due while the server was away is made up for, once.
     world.stop_server(false);
     world.run(30 * SECOND);
     world.server_up = true;
+    world.ice = relay("third");
     world.run(300 * SECOND);
     let of_the_first = |world: &World| world.ice_refreshes.iter().filter(|(who, _)| *who == 0).count();
     assert_eq!(of_the_first(&world), 2);
+    assert!(world.renewed_with.contains(&(0, "third".to_owned())), "the connection goes on with new ones");
+
+    // A server that forgot us knows us as somebody else from then on.
+    world.ice = relay("fourth");
+    world.stop_server(true);
+    world.server_up = true;
+    world.run(20 * SECOND);
+    assert!(world.in_call(0) && world.in_call(1));
+    for who in [0, 1] {
+        assert!(world.renewed_with.contains(&(who, "fourth".to_owned())), "{:?}", world.renewed_with);
+    }
+    let before = of_the_first(&world);
     world.input(0, Input::HangUp);
     world.run(600 * SECOND);
-    assert_eq!(of_the_first(&world), 2, "after the end");
+    assert_eq!(of_the_first(&world), before, "after the end");
 }
 
 #[test]

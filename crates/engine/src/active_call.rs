@@ -15,7 +15,7 @@ use eyeline_media::units::Bitrate;
 use eyeline_people::{CallKind, Direction, Outcome};
 use eyeline_protocol::IceConfig;
 use eyeline_protocol::inner::SessionId;
-use eyeline_rtc::{IceServer, PathKind, PeerConfig, PeerEvent};
+use eyeline_rtc::{PathKind, PeerConfig, PeerEvent};
 use eyeline_seal::{DeviceId, Link, PeerCard, RingAnswer, RoomKeys};
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ use crate::devices::LocalMedia;
 use crate::figures::{Figures, FirstPicture};
 use crate::history::Sample;
 use crate::invitation::{Offering, Ringing};
-use crate::session::{PeerHandle, Session, SessionNote, SessionOutputs};
+use crate::session::{PeerHandle, Session, SessionNote, SessionOutputs, ice_servers};
 use crate::view::{Connection, EndReason, Path, Phase, Remote, RemoteIdentity};
 use crate::wire::Wire;
 
@@ -388,7 +388,8 @@ impl ActiveCall {
                     self.closing.push(running.session);
                 }
             }
-            other @ (RtcCommand::Bind(_)
+            other @ (RtcCommand::Renew(_)
+            | RtcCommand::Bind(_)
             | RtcCommand::Offer { .. }
             | RtcCommand::AcceptOffer(_)
             | RtcCommand::AcceptAnswer(_)
@@ -402,9 +403,8 @@ impl ActiveCall {
 
     fn open_session(&mut self, id: SessionId, ice: IceConfig, relay_only: bool, media: &LocalMedia) {
         let defaults = PeerConfig::default();
-        let server = IceServer { urls: ice.urls, username: ice.user, credential: ice.cred };
         let config = PeerConfig {
-            ice_servers: if server.urls.is_empty() { Vec::new() } else { vec![server] },
+            ice_servers: ice_servers(ice),
             relay_only,
             include_loopback: self.loopback,
             codecs: self.context.codecs.clone(),

@@ -12,8 +12,9 @@ use eyeline_media::slot::LatestSlot;
 use eyeline_media::sync::SharedLipSync;
 use eyeline_media::time::{RemoteClock, WallClock};
 use eyeline_media::video::{ReceiverStats, VideoReceiver};
+use eyeline_protocol::IceConfig;
 use eyeline_protocol::inner::{Bytes32, SessionId};
-use eyeline_rtc::{Peer, PeerConfig, PeerEvent, PeerEvents, PeerSinks, PeerState, PeerStats};
+use eyeline_rtc::{IceServer, Peer, PeerConfig, PeerEvent, PeerEvents, PeerSinks, PeerState, PeerStats};
 use tokio::sync::mpsc;
 
 use crate::actor::Note;
@@ -75,6 +76,12 @@ pub(crate) struct SessionOutputs {
     pub(crate) audio: AudioReceiver,
     pub(crate) observer: Arc<dyn MediaObserver>,
     pub(crate) clock: WallClock,
+}
+
+/// What a server told of relays, for a connection.
+pub(crate) fn ice_servers(ice: IceConfig) -> Vec<IceServer> {
+    let server = IceServer { urls: ice.urls, username: ice.user, credential: ice.cred };
+    if server.urls.is_empty() { Vec::new() } else { vec![server] }
 }
 
 /// The way to a session's task. Dropping it closes the connection.
@@ -263,6 +270,13 @@ impl Run {
                 let proof = Bytes32(proof);
                 self.binding = Some(Binding { proof, again_at: Instant::now() + BIND_AGAIN, pause: BIND_AGAIN });
                 return self.say_proof(proof).await;
+            }
+            RtcCommand::Renew(ice) => {
+                if let Err(error) = self.peer.renew_credentials(&ice_servers(ice)).await {
+                    // The paths there are do not need them.
+                    tracing::debug!(%error, "relay not renewed");
+                }
+                return;
             }
             RtcCommand::Offer { restart } => {
                 self.peer.create_offer(restart).await.map(|sdp| Some(RtcInput::Offer(sdp)))

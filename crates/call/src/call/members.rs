@@ -7,7 +7,7 @@ use eyeline_protocol::{ErrorCode, IceConfig, MemberId};
 use eyeline_seal::{OpenError, PairError};
 
 use super::{Call, EndReason, Stage};
-use crate::output::Output;
+use crate::output::{Output, RtcCommand};
 use crate::pairs::Received;
 use crate::place::PlaceEvent;
 use crate::refusal::Refusal;
@@ -26,8 +26,7 @@ impl Call {
     fn handle_place(&mut self, now: Instant, event: PlaceEvent) {
         match event {
             PlaceEvent::Joined { members, ice } => self.handle_joined(now, members, ice),
-            // For the next connection; what was allocated with the ones before lives on.
-            PlaceEvent::Ice(ice) => self.ice = ice,
+            PlaceEvent::Ice(ice) => self.renew_ice(ice),
             PlaceEvent::Resumed { members } => self.handle_resumed(now, &members),
             PlaceEvent::PeerJoined | PlaceEvent::Offline => self.changed(),
             PlaceEvent::PeerLeft(id) => self.handle_peer_left(&id),
@@ -40,8 +39,19 @@ impl Call {
         }
     }
 
-    fn handle_joined(&mut self, now: Instant, mut members: Vec<MemberId>, ice: IceConfig) {
+    /// For what comes next; what is allocated at the relay stays as it is.
+    fn renew_ice(&mut self, ice: IceConfig) {
         self.ice = ice;
+        if let Stage::Connecting { session, .. } | Stage::Talking { session, .. } = &self.stage {
+            let id = session.id.clone();
+            self.rtc(&id, RtcCommand::Renew(self.ice.clone()));
+        }
+    }
+
+    fn handle_joined(&mut self, now: Instant, mut members: Vec<MemberId>, ice: IceConfig) {
+        // A call that goes on is another member's now: with the credentials of the one that it was it would find no path
+        // through the relay any more.
+        self.renew_ice(ice);
         self.pairs.clear();
         members.retain(|member| match self.pairs.meet(&mut self.place, member) {
             Ok(()) => true,

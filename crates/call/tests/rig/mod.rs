@@ -157,6 +157,8 @@ pub(crate) struct World {
     pub(crate) ice_refreshes: Vec<(usize, Instant)>,
     /// With which user of the relay connections were made.
     pub(crate) opened_with: Vec<(usize, String)>,
+    /// Which users of the relay connections were told later.
+    pub(crate) renewed_with: Vec<(usize, String)>,
     seed: u64,
 }
 
@@ -180,6 +182,7 @@ impl World {
             ice: IceConfig::default(),
             ice_refreshes: Vec::new(),
             opened_with: Vec::new(),
+            renewed_with: Vec::new(),
             seed,
         }
     }

@@ -109,6 +109,7 @@ impl World {
                 self.opened_with.push((index, ice.user));
                 self.open_pc(index, session, relay_only);
             }
+            RtcCommand::Renew(ice) => self.renewed_with.push((index, ice.user)),
             RtcCommand::Offer { restart } => {
                 let Some(pc) = self.callers[index].pcs.get_mut(&session) else { return };
                 if restart {
