@@ -25,7 +25,7 @@ fn echo_is_cancelled_and_again_after_the_room_changed() {
 
 #[test]
 fn devices_may_take_a_quarter_second() {
-    for delay_ms in [0, 120, 250] {
+    for delay_ms in [10, 120, 250] {
         let scene = Setting { delay_ms, ..Setting::far_only(0.4, 10.0) }.play();
         let erle = erle_db(&scene, &processed(CANCEL, &scene), 4.0, 10.0);
         eprintln!("{delay_ms} ms from speaker to microphone: ERLE {erle:.1} dB");
