@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eyeline_protocol::limits;
 use eyeline_tests::lan::{Host, Lan, lan_or_skip};
 use eyeline_tests::pair::Pair;
 use eyeline_tests::peer::{Peer, PeerSetup, unix_us};
@@ -61,6 +62,27 @@ fn nat_relay_restarts_mid_call() -> Outcome {
     let mut table = Table::new(&["a", "b"]);
     table.row("longest time without a picture, ms", &[gap(&pair.a, ended_at)?, gap(&pair.b, ended_at)?]);
     table.publish(&scene)
+}
+
+/// A relayed call lives longer than the credentials it began with, also over a break, after which the relay is asked anew.
+#[test]
+#[ignore = "takes six minutes, which is how long credentials are good and a little"]
+fn nat_call_outlives_credentials() -> Outcome {
+    let scene = Scene::open("nat_call_outlives_credentials")?;
+    let Some(lan) = lan_or_skip(&scene)? else { return Ok(()) };
+    part(&lan)?;
+    let server = Server::start_on(&scene, "server", &lan.server, Lan::SERVER_ADDRESS, 0)?;
+    let mut pair = Pair::connect(&scene, &server, &PeerSetup::on(&lan.a), &PeerSetup::on(&lan.b))?;
+    let over = unix_us() + i64::try_from(limits::RELAY_CREDENTIAL_TTL.as_micros())? + 5_000_000;
+    pair.a.wait_stats("the credentials' end", over, limits::RELAY_CREDENTIAL_TTL + LIMIT, |_| true)?;
+    pair.both_see(60)?;
+    let blocked_at = unix_us();
+    let blocked = lan.a.block_udp()?;
+    pair.a.wait_event("a break", LIMIT, |event| event.name == "reconnecting" && event.unix_us > blocked_at)?;
+    drop(blocked);
+    pair.both_see(60)?;
+    pair.both_hear()?;
+    paths(&mut pair, ["relayed", "relayed"], unix_us())
 }
 
 /// Longest time without a picture since then, milliseconds.
