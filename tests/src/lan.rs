@@ -117,6 +117,52 @@ impl Lan {
     }
 }
 
+impl Lan {
+    /// A machine behind `router`, one of the two, which becomes a router that gives every conversation a port of its own and
+    /// lets in only answers (RFC 4787: address and port-dependent mapping and filtering).
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn behind(&self, router: &Host, net: u8) -> Outcome<Behind> {
+        let name = format!("{}-inside", router.name());
+        ip(&["netns", "add", &name])?;
+        let behind = Behind(Host::of_namespace(&name));
+        let (near, gateway) = (router.name(), format!("192.168.{net}.1"));
+        ip(&["link", "add", "inside", "netns", near, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
+        router.run("ip", &["address", "add", &format!("{gateway}/24"), "dev", "inside"])?;
+        router.run("ip", &["link", "set", "inside", "up"])?;
+        router.run("sysctl", &["-q", "-w", "net.ipv4.ip_forward=1"])?;
+        router.run(
+            "nft",
+            &["table ip eyeline_nat {
+            chain out { type nat hook postrouting priority 100; oifname eth0 masquerade fully-random; }
+            chain through { type filter hook forward priority 0; iifname eth0 ct state new drop; }
+        }"],
+        )?;
+        behind.0.run("ip", &["link", "set", "lo", "up"])?;
+        behind.0.run("ip", &["address", "add", &format!("192.168.{net}.2/24"), "dev", "eth0"])?;
+        behind.0.run("ip", &["link", "set", "eth0", "up"])?;
+        behind.0.run("ip", &["route", "add", "default", "via", &gateway])?;
+        Ok(behind)
+    }
+}
+
+/// A machine behind a router; gone when this is.
+pub struct Behind(Host);
+
+impl Behind {
+    /// The machine.
+    pub fn host(&self) -> &Host {
+        &self.0
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        ip(&["netns", "delete", self.0.name()]).ok();
+    }
+}
+
 impl Host {
     fn name(&self) -> &str {
         self.namespace.as_deref().unwrap_or("")
