@@ -23,7 +23,7 @@ use crate::negotiation::Negotiation;
 use crate::proof;
 use crate::send::{self, AudioSender, Seed, SendQueue, Tracks, VideoClock, VideoSender};
 use crate::setup;
-use crate::socket::SocketRuntime;
+use crate::socket::Watcher;
 use crate::stats::PeerStats;
 use crate::tap::PeerSinks;
 
@@ -302,8 +302,7 @@ async fn build(
 ) -> Result<Arc<dyn PeerConnection>, RtcError> {
     let mut engine = setup::media_engine(&config.codecs)?;
     let registry = setup::interceptors(&mut engine, link, sinks)?;
-    // Seen from the stack, relays come first: what goes through them is none of the watched sockets' datagrams.
-    let runtime = BridgeRuntime::new(Arc::new(SocketRuntime::new(link.clone())), bridges.clone());
+    let runtime = BridgeRuntime::new(Watcher::new(link.clone()), bridges.clone());
     let connection = PeerConnectionBuilder::new()
         .with_runtime(Arc::new(runtime))
         .with_configuration(setup::configuration(config.relay_only, bridges.servers()))

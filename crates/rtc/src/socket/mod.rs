@@ -1,13 +1,13 @@
 //! The stack's sockets, seen from below: what leaves and what comes passes here.
 //!
-//! The stack takes its sockets from a [`Runtime`]; ours is tokio's with [`WatchedSocket`]s. They repeat what the stack
+//! The stack takes its sockets from a runtime, and ours gives it [`WatchedSocket`]s. They repeat what the stack
 //! repeats too late ([`handshake`]) and measure the round trip before there is media ([`round_trip`]).
 
 mod datagram;
 mod handshake;
 mod round_trip;
-mod runtime;
 mod watched;
+mod watcher;
 
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,7 +20,7 @@ use crate::link::Link;
 
 use self::handshake::{Exchange, Handshake, Repeat, Way};
 use self::round_trip::{Check, RoundTrip};
-pub(crate) use self::runtime::SocketRuntime;
+pub(crate) use self::watcher::Watcher;
 
 /// What the sockets of one connection share.
 #[derive(Debug)]
