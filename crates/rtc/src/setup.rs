@@ -30,16 +30,17 @@ use crate::tap::{MEDIA_SLOT, MediaTap, PeerSinks, WIRE_SLOT, WireTap, WithRepair
 
 /// Packets a late retransmission may be behind and still be accepted; the default of 64 loses repairs at a few Mbit/s.
 const REPLAY_WINDOW: usize = 1_024;
-/// Time between connectivity checks.
-const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// Time between connectivity checks. The stack nominates a path at such a moment too, so each call waits for one or two of them;
+/// shorter, and the checks of many paths fill a thin one.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(30);
 /// Checks of one path before it is given up: as long as both sides may take to begin, not the 1.4 s of the default.
-const ICE_MAX_CHECKS: u16 = 200;
+const ICE_MAX_CHECKS: u16 = 333;
 /// How long a direct path may still turn up before a relayed one is taken.
 const RELAY_WAIT: Duration = Duration::from_millis(400);
 /// How long a path that showed itself by a check before it was told of waits for a better one. The default of a second is
 /// paid by every call in which the first check overtakes its candidate. Not zero: the other side's relay can look like
 /// one, and would get around [`RELAY_WAIT`].
-const PEER_REFLEXIVE_WAIT: Duration = Duration::from_millis(100);
+const PEER_REFLEXIVE_WAIT: Duration = Duration::from_millis(50);
 /// Silence after which the connection counts as interrupted. Media, its feedback and the consent checks come many times in it.
 const DISCONNECTED_AFTER: Duration = Duration::from_millis(1_500);
 /// And after which it counts as failed: late, because a restart is tried meanwhile.

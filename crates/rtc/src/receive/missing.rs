@@ -40,6 +40,11 @@ impl MissingPackets {
         true
     }
 
+    /// As [`add`](Self::add) for one packet, unless it is noted already.
+    pub(crate) fn note(&mut self, sequence: i64, now: Instant, grace: Duration) -> bool {
+        self.0.contains_key(&sequence) || self.add(sequence..sequence + 1, now, grace)
+    }
+
     /// Nothing else will bring the packets before `end`: those not asked for yet are at `at`, if that is sooner, but no more
     /// than `count` of them; the others after a round trip.
     pub(crate) fn hasten(&mut self, end: i64, at: Instant, count: usize, rtt: Duration) {

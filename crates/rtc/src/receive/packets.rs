@@ -50,6 +50,11 @@ impl PacketBuffer {
         }
     }
 
+    /// Whether the place is taken.
+    pub(crate) fn has(&self, sequence: i64) -> bool {
+        self.0.contains_key(&sequence)
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.0.len() >= MAX_PACKETS
     }

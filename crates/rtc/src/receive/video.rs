@@ -236,6 +236,7 @@ impl VideoReceiver {
                 Chain::AwaitingKeyframe { .. } => {
                     let Some((first, last)) = self.packets.whole_entry(i64::MIN) else { return };
                     let Some((codec, _)) = self.skip_to(first) else { return };
+                    self.note_gaps_after(last, now);
                     (last, codec)
                 }
             };
@@ -249,6 +250,15 @@ impl VideoReceiver {
                     self.delivered.add(picture);
                     self.acknowledge(now, ACKNOWLEDGE_EVERY);
                 }
+            }
+        }
+    }
+
+    /// While an entry was awaited nobody waited for what came after it, and it was forgotten; now it holds up the picture.
+    fn note_gaps_after(&mut self, last: i64, now: Instant) {
+        for sequence in last + 1..=self.highest.unwrap_or(last) {
+            if !self.packets.has(sequence) && !self.missing.note(sequence, now, self.grace) {
+                return;
             }
         }
     }

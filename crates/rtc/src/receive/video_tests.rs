@@ -127,6 +127,32 @@ fn reordered_and_doubled_packets_change_nothing() {
 }
 
 #[test]
+fn a_gap_forgotten_while_a_keyframe_was_awaited_does_not_stop_the_picture() {
+    let mut rig = Rig::new(100);
+    let mut key = rig.frame(true, 2);
+    let late = key.pop();
+    rig.give(key);
+    let mut broken = rig.frame(false, 3);
+    broken.remove(1);
+    rig.give(broken);
+    // Longer than anybody waits for a packet: both are given up. Then the keyframe is repaired all the same.
+    rig.pass(ms(600));
+    assert!(rig.frames.is_empty());
+    rig.give(late);
+    assert_eq!(rig.frames.len(), 1);
+    let (nacked, requests) = (rig.nacked.len(), rig.requests);
+    for _ in 0..20 {
+        let frame = rig.frame(false, 1);
+        rig.give(frame);
+        rig.pass(ms(33));
+    }
+    assert!(
+        rig.nacked.len() > nacked && rig.requests > requests,
+        "what holds up the picture is asked for, then a keyframe"
+    );
+}
+
+#[test]
 fn a_lost_packet_is_asked_for_and_holds_the_chain() {
     let mut rig = Rig::new(100);
     let key = rig.frame(true, 2);
