@@ -31,8 +31,9 @@ const TRAIN_GROWTH: f64 = 4.0;
 const FAST_GROWTH: f64 = 1.5;
 /// Growth per second while some packets are lost.
 const LOSSY_GROWTH: f64 = 1.1;
-/// Growth near the limit, in bits per second each second, at 1 Mbit/s; it goes with the root of the rate.
-const NEAR_GROWTH: f64 = 120e3;
+/// Growth near the limit, in bits per second each second, at 1 Mbit/s; it goes with the root of the rate. Twice as much finds two
+/// percent more of the path and makes sound wait a third longer.
+const NEAR_GROWTH: f64 = 60e3;
 /// Of which so much remains while some packets are lost.
 const CAREFUL: f64 = 0.4;
 /// Share of the rate taken away each second for a queue of [`FREE_QUEUE`] near the limit; more for more.

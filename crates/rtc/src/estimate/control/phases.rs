@@ -3,7 +3,7 @@
 use super::{FREE_QUEUE, LIMITED_BY_APP, MAX_STEP, PathEstimator};
 
 /// Where to go back to after a full queue has emptied.
-const RESUME_AT: f64 = 0.92;
+const RESUME_AT: f64 = 0.88;
 /// Above this queue, if it grows faster than [`GROWING`], the path is overused.
 const BUSY_QUEUE: f64 = 0.030;
 /// Above this queue the path is overused however slowly it grows.

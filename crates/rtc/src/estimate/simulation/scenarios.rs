@@ -29,32 +29,35 @@ fn figures(name: &str, world: &World, span: (f64, f64), capacity: f64) -> (f64, 
     (used, waited(0.95), waited(1.0))
 }
 
-fn steady(rate: u64, most_ms: f64) {
+/// Of `most_ms`, packets wait the first (p95) and sound the second.
+fn steady(rate: u64, most_ms: (f64, f64)) {
     let mut world = World::alone(kbps(rate));
     world.run(40);
     let (used, p95, max) = figures(&format!("steady {rate} kbit/s"), &world, (10.0, 40.0), rate as f64 * 1e3);
     assert!(used > 0.80, "{used}");
-    assert!(p95 < most_ms && max < 3.0 * most_ms, "{p95} {max}");
+    let sound = world.flows[0].sound_waited(10.0, 40.0, 0.95);
+    assert!(p95 < most_ms.0 && max < 3.0 * most_ms.0, "{p95} {max}");
+    assert!(sound < most_ms.1, "{sound}");
 }
 
 #[test]
 fn steady_300k() {
-    steady(300, 150.0);
+    steady(300, (75.0, 65.0));
 }
 
 #[test]
 fn steady_1m() {
-    steady(1_000, 80.0);
+    steady(1_000, (55.0, 46.0));
 }
 
 #[test]
 fn steady_3m() {
-    steady(3_000, 60.0);
+    steady(3_000, (46.0, 37.0));
 }
 
 #[test]
 fn steady_10m() {
-    steady(10_000, 60.0);
+    steady(10_000, (46.0, 35.0));
 }
 
 #[test]
