@@ -19,8 +19,10 @@ const MAX_HOLD_US: i64 = 80_000;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// And how much a hold changes with each: 2 % faster or slower, which goes unnoticed.
 const STEP_US: i64 = 2_000;
-/// Comparisons looked at: six seconds. When full the oldest is forgotten.
-const WINDOW: usize = 60;
+/// And how much it shrinks: a hold that is no longer needed is delay for nothing.
+const EASE_US: i64 = 5_000;
+/// Comparisons looked at: three seconds. When full the oldest is forgotten.
+const WINDOW: usize = 30;
 /// Comparisons needed before anything is held back.
 const ENOUGH: usize = 20;
 /// Share of the comparisons that may lie outside on either side.
@@ -107,7 +109,9 @@ impl LipSync {
             None => _ = self.offsets.pop_front(),
         }
         let change = self.wanted_us() - self.hold_us;
-        self.hold_us += change.clamp(-STEP_US, STEP_US);
+        let eases = change.signum() * self.hold_us.signum() < 0;
+        let step = if eases { EASE_US } else { STEP_US };
+        self.hold_us += change.clamp(-step, step);
     }
 
     /// How long to hold back the picture.
@@ -245,6 +249,15 @@ mod tests {
             rig.run(30, 70.0, |_| Some(80.0));
             assert!(rig.sync.sound_hold().is_zero() && rig.sync.picture_hold().is_zero());
         }
+    }
+
+    #[test]
+    fn a_hold_ends_soon_after_what_it_was_for() {
+        let mut rig = Rig::new();
+        rig.run(20, 190.0, |_| Some(90.0));
+        assert!(rig.sync.picture_hold() > Duration::from_millis(60));
+        rig.run(5, 100.0, |_| Some(90.0));
+        assert!(rig.sync.picture_hold().is_zero(), "{:?}", rig.sync.picture_hold());
     }
 
     #[test]

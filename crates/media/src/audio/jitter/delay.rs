@@ -11,8 +11,14 @@ const WINDOW_ARRIVALS: usize = 1_200;
 /// Arrivals older than this are forgotten, so that a drifting clock is followed through long silences too.
 const WINDOW: i64 = 10_000 * MS;
 
-/// What one percent of late packets is worth: so much more delay is put up with to avoid it.
+/// What one percent of sound that must be made up is worth: so much more delay is put up with to avoid it.
 const WORTH_OF_A_PERCENT: i64 = 40 * MS;
+
+/// A share of the time is known only after this long.
+const LEAST_SPAN: i64 = 1_000 * MS;
+
+/// Sound that had to wait for a late packet catches up by a part in so many of the time that passes.
+const GIVES_BACK: i64 = 10;
 
 /// Added to the measured lateness: clocks are read at different moments.
 const MARGIN: i64 = MS;
@@ -67,17 +73,44 @@ impl DelayEstimator {
         self.sorted.sort_unstable();
         self.base = self.sorted[0];
         let floor = if self.window.len() < START_ARRIVALS { START_TARGET } else { 0 };
-        self.needed = (self.best_lateness() + MARGIN).clamp(floor, MAX_TARGET);
+        self.needed = (self.best_lateness().max(self.recent_lateness()) + MARGIN).clamp(floor, MAX_TARGET);
     }
 
-    /// The delay that costs least, itself and what comes later than it taken together.
+    /// The delay that costs least, itself and the sound that must be made up for what comes later taken together. What comes
+    /// late after something that came late finds the sound waiting: only what it is later than that costs anything. So a queue
+    /// on the path that fills and empties once costs its rise, not every packet that stood in it.
     fn best_lateness(&self) -> i64 {
-        let count = i64::try_from(self.sorted.len()).expect("bounded");
-        let cost = |(rank, offset): (i64, &i64)| {
-            let lateness = offset - self.base;
-            (lateness + (count - 1 - rank) * 100 * WORTH_OF_A_PERCENT / count, lateness)
-        };
-        (0..count).zip(&self.sorted).map(cost).min().map_or(0, |(_, lateness)| lateness)
+        let Some((mut before, _)) = self.window.front().copied() else { return 0 };
+        let span = self.window.back().map_or(0, |(arrival, _)| arrival - before).max(LEAST_SPAN);
+        let mut waits_for = self.base;
+        let mut edges = Vec::new();
+        for (arrival, offset) in &self.window {
+            waits_for = (waits_for - (arrival - before).max(0) / GIVES_BACK).max(self.base);
+            if *offset > waits_for {
+                edges.extend([(waits_for - self.base, 1), (offset - self.base, -1)]);
+                waits_for = *offset;
+            }
+            before = *arrival;
+        }
+        edges.sort_unstable();
+        let (mut level, mut open, mut cost, mut best) = (0, 0, 0, (0, 0));
+        for (edge, change) in edges {
+            // In units of the span.
+            cost += (edge - level) * (span - open * 100 * WORTH_OF_A_PERCENT);
+            (level, open) = (edge, open + change);
+            best = best.min((cost, level));
+        }
+        best.1
+    }
+
+    /// How late several packets in a row came, less what was given back since: while a queue lasts, sound does not hurry to where
+    /// it would have to wait again.
+    fn recent_lateness(&self) -> i64 {
+        let Some((now, _)) = self.window.back().copied() else { return 0 };
+        let recent = self.window.range(self.window.partition_point(|(at, _)| now - at > MAX_TARGET * GIVES_BACK)..);
+        let in_a_row = recent.clone().zip(recent.clone().skip(1)).zip(recent.skip(2));
+        let left = in_a_row.map(|(((_, a), (_, b)), (at, c))| a.min(b).min(c) - self.base - (now - at) / GIVES_BACK);
+        left.fold(0, i64::max)
     }
 
     /// After a change of the path, what came over the old one says nothing any more.
@@ -143,6 +176,16 @@ mod tests {
         assert_eq!(target_ms(|i| if i % 200 == 0 { 250 } else { 0 }), 1, "rare spikes are not worth a standing delay");
         assert_eq!(target_ms(|i| if i % 50 == 0 { 60 } else { 0 }), 61, "small ones are");
         assert_eq!(target_ms(|i| i % 2 * 900), 300);
+    }
+
+    #[test]
+    fn a_queue_that_fills_once_is_not_waited_for_and_one_that_fills_often_is() {
+        // Six packets come ever later, up to 180 ms; the next forty less and less late.
+        let queue = |i: i64| if i < 6 { (i + 1) * 30 } else { (180 - (i - 5) * 4).max(0) };
+        assert!(target_ms(|i| if i >= 700 { queue(i - 700) } else { 0 }) <= 1);
+        assert!((175..=181).contains(&target_ms(|i| queue(i % 100))));
+        let soon_after = target_ms(|i| if i >= 970 { queue(i - 970) } else { 0 });
+        assert!(soon_after > 90, "not before it is empty: {soon_after}");
     }
 
     #[test]
