@@ -5,10 +5,16 @@ use std::time::Duration;
 use eyeline_protocol::{Limits, limits};
 
 use crate::admission::AdmissionConfig;
+use crate::pace::Pace;
 use crate::rate::Rate;
 use crate::relay::IceSource;
 use crate::rooms::RoomsConfig;
 use crate::socket::SocketConfig;
+
+/// What a message has in the long run, in bytes: the largest step but one that bodies are padded to. Descriptions have less.
+const BYTES_PER_MESSAGE: u64 = 16 * 1024;
+/// What each message of a burst may have: as much as it can, and its frame's head.
+const BURST_BYTES_PER_MESSAGE: u64 = limits::FRAME_BYTES_MAX as u64 + 14;
 
 /// A server's settings; the default is what `docs/protocol.md` says.
 #[derive(Debug, Clone)]
@@ -122,6 +128,10 @@ impl ServerConfig {
     pub(crate) fn socket(&self) -> SocketConfig {
         SocketConfig {
             rate: Rate { burst: self.rate_burst.max(1), every: Duration::from_secs(1) / self.rate_per_s.max(1) },
+            pace: Pace {
+                burst: u64::from(self.rate_burst.max(1)) * BURST_BYTES_PER_MESSAGE,
+                per_s: u64::from(self.rate_per_s.max(1)) * BYTES_PER_MESSAGE,
+            },
             heartbeat: self.heartbeat.max(Duration::from_secs(1)),
             dead_after: self.dead_after,
             write_stall: self.write_stall,

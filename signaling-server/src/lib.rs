@@ -35,6 +35,7 @@ mod inboxes;
 mod metrics;
 mod origin;
 mod outbox;
+mod pace;
 mod page;
 mod rate;
 mod reception;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::front::{Door, Opened, Opening, Openings, Stream};
 use crate::metrics::Metrics;
+use crate::pace::{Pace, Paced};
 use crate::relay::Relay;
 use crate::router::{self, App};
 
@@ -25,6 +26,8 @@ const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// From connecting to the end of the answer (or to the upgrade).
 const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
 const HTTP_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// One request is all that whoever asks for figures has to say.
+const FIGURES_PACE: Pace = Pace { burst: 64 * 1024, per_s: 16 * 1024 };
 /// How long to wait when the system has no more sockets to give.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
@@ -88,20 +91,22 @@ impl Reception {
                 None => return self.app.metrics.rejected("opening"),
             },
         };
+        let pace = self.app.live().socket.pace;
         let opened = timeout_at(deadline, self.app.front.open(stream, door)).await;
         match opened {
             Ok(Ok(Some(Opened::Http { stream, secure }))) => {
                 let router = if secure { &self.secure } else { &self.plain };
-                timeout_at(deadline, serve_http(stream, peer, router.clone())).await.ok();
+                timeout_at(deadline, serve_http(stream, peer, router.clone(), pace)).await.ok();
             }
             Ok(Ok(Some(Opened::Redirect(stream)))) => {
-                timeout_at(deadline, serve_http(stream, peer, self.redirect.clone())).await.ok();
+                timeout_at(deadline, serve_http(stream, peer, self.redirect.clone(), pace)).await.ok();
             }
             Ok(Ok(Some(Opened::Stun(stream)))) => {
-                // The relay has limits of its own for these.
-                drop((opening, slot));
+                // The relay has a limit of its own for all together; the address keeps its place for as long as it takes
+                // to get an allocation, or one address could take what there is for all.
+                drop(slot);
                 let Some(relay) = &self.app.relay else { return };
-                if !relay.serve_stream(stream, peer).await {
+                if !relay.serve_stream_in(stream, peer, opening).await {
                     self.app.metrics.rejected("relay_streams");
                 }
             }
@@ -112,18 +117,18 @@ impl Reception {
 
 /// Figures for Prometheus.
 pub(crate) async fn show_figures(stream: TcpStream, peer: SocketAddr, router: Router, slot: OwnedSemaphorePermit) {
-    timeout(HTTP_TIMEOUT, serve_http(Box::new(stream), peer, router)).await.ok();
+    timeout(HTTP_TIMEOUT, serve_http(Box::new(stream), peer, router, FIGURES_PACE)).await.ok();
     drop(slot);
 }
 
 /// Requests until the time is over; a WebSocket lives on in a task of its own. Not `axum::serve`, which has no time limits.
-async fn serve_http(stream: Box<dyn Stream>, peer: SocketAddr, router: Router) {
+async fn serve_http(stream: Box<dyn Stream>, peer: SocketAddr, router: Router, pace: Pace) {
     let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_HEAD_TIMEOUT)
         .max_buf_size(HTTP_BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Paced::new(stream, pace)), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {

@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::hub::ToHub;
 use crate::metrics::Metrics;
 use crate::outbox::{Next, Outbox};
+use crate::pace::Pace;
 use crate::rate::{Bucket, Rate};
 use crate::rooms::{CloseReason, ConnId, Entropy, Origin};
 
@@ -20,6 +21,7 @@ use crate::rooms::{CloseReason, ConnId, Entropy, Origin};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SocketConfig {
     pub(crate) rate: Rate,
+    pub(crate) pace: Pace,
     pub(crate) heartbeat: Duration,
     pub(crate) dead_after: Duration,
     pub(crate) write_stall: Duration,
@@ -112,11 +114,10 @@ impl Reader<'_> {
                 }
                 // The library answers pings; the stream ends by itself after the answer to a close frame.
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => {}
-                Err(error) if is_capacity(&error) => {
-                    self.error(ErrorCode::TooLarge, "a frame is at most 64 KiB", None);
-                    return self.closing(CloseReason::TooLarge).await;
-                }
-                Err(_) => return,
+                Err(error) => match fault(&error) {
+                    Some(why) => return self.fail(why).await,
+                    None => return,
+                },
             }
             if self.errors > ERRORS_MAX {
                 self.error(ErrorCode::TooManyErrors, "too many messages in error", None);
@@ -128,6 +129,16 @@ impl Reader<'_> {
     /// Reads to the end and forgets what it read.
     async fn discard(&mut self) {
         while let Some(Ok(_)) = self.stream.next().await {}
+    }
+
+    /// The other side broke the rules of WebSockets (RFC 6455 section 7.1.7): nothing more can be read.
+    async fn fail(&self, why: CloseReason) {
+        if why == CloseReason::TooLarge {
+            self.error(ErrorCode::TooLarge, "a frame is at most 64 KiB", None);
+        } else {
+            self.metrics.rejected("websocket");
+        }
+        self.closing(why).await;
     }
 
     /// Leaves the rest to the writer, which sends what is queued and closes.
@@ -209,8 +220,16 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: &Outbox, config:
     }
 }
 
-/// Whether a frame was over the limit, rather than the connection broken. axum wraps the WebSocket library's error.
-fn is_capacity(error: &axum::Error) -> bool {
-    let inner = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    matches!(inner, Some(tungstenite::Error::Capacity(_)))
+/// What the other side did wrong; `None` if it is just gone. axum wraps the WebSocket library's error.
+fn fault(error: &axum::Error) -> Option<CloseReason> {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
+
+    match std::error::Error::source(error).and_then(|source| source.downcast_ref())? {
+        Error::Capacity(_) => Some(CloseReason::TooLarge),
+        Error::Utf8(_) => Some(CloseReason::NotUtf8),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some(CloseReason::Protocol),
+        _ => None,
+    }
 }

@@ -33,10 +33,18 @@ impl Relay {
     where
         S: AsyncRead + AsyncWrite,
     {
+        self.serve_stream_in(stream, peer, ()).await
+    }
+
+    /// As [`Relay::serve_stream`]. `place` is what the connection takes up until it has an allocation; it is dropped then.
+    pub(crate) async fn serve_stream_in<S, P>(&self, stream: S, peer: SocketAddr, place: P) -> bool
+    where
+        S: AsyncRead + AsyncWrite,
+    {
         let Some(served) = Served::new(self, peer) else { return false };
         let (reader, writer) = tokio::io::split(stream);
         tokio::select! {
-            () = served.read(reader) => {}
+            () = served.read(reader, place) => {}
             () = write(writer, &served.outgoing) => {}
         }
         true
@@ -64,7 +72,8 @@ impl<'a> Served<'a> {
         Some(Self { relay, client: Client::stream(number, peer), number, outgoing })
     }
 
-    async fn read(&self, mut reader: impl AsyncRead + Unpin) {
+    async fn read<P>(&self, mut reader: impl AsyncRead + Unpin, place: P) {
+        let mut place = Some(place);
         let mut buffer = Vec::with_capacity(MESSAGE_BYTES_MAX);
         let mut out = Vec::with_capacity(MESSAGE_BYTES_MAX);
         let mut allocated_at = Instant::now();
@@ -77,6 +86,7 @@ impl<'a> Served<'a> {
             let now = Instant::now();
             if self.relay.lock().core.has_allocation(now, &self.client.id) {
                 allocated_at = now;
+                drop(place.take());
             } else if now.duration_since(allocated_at) >= WITHOUT_ALLOCATION {
                 return;
             }

@@ -65,6 +65,10 @@ pub enum CloseReason {
     GoingAway,
     /// The client broke a rule; an `error` went ahead.
     Policy,
+    /// What it sends is no WebSocket (RFC 6455).
+    Protocol,
+    /// Text that is not UTF-8.
+    NotUtf8,
     /// A frame over the limit.
     TooLarge,
     /// A binary frame.
@@ -80,7 +84,9 @@ impl CloseReason {
         match self {
             Self::Bye => 1000,
             Self::GoingAway => 1001,
+            Self::Protocol => 1002,
             Self::Binary => 1003,
+            Self::NotUtf8 => 1007,
             Self::Policy => 1008,
             Self::TooLarge => 1009,
             Self::TooSlow => 1013,

@@ -12,12 +12,6 @@ use crate::tls::start;
 /// Enough for the growth of the allocator's pages not to count.
 const CONNECTIONS: u32 = 200;
 
-fn resident_kib(server: &Program) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 /// Members of a room each, all idle.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -27,11 +21,11 @@ async fn an_idle_connection_is_small() {
     let url = format!("ws://{address}/ws");
     let connect = async || TcpStream::connect(address).await.unwrap();
     let mut members = vec![Member::join_room(connect().await, &url, 0).await];
-    let before = resident_kib(&server);
+    let before = server.resident_kib();
     for room in 1..=CONNECTIONS {
         members.push(Member::join_room(connect().await, &url, room).await);
     }
-    let each = (resident_kib(&server) - before) / CONNECTIONS;
+    let each = (server.resident_kib() - before) / CONNECTIONS;
     assert!(each <= 16, "{each} KiB for a plain connection");
 
     let folder = tempdir().unwrap();
@@ -41,11 +35,11 @@ async fn an_idle_connection_is_small() {
     let url = format!("wss://{DOMAIN}/ws");
     let connect = async || Trust::new(authority.roots()).connect(address).await.unwrap();
     let mut members = vec![Member::join_room(connect().await, &url, 0).await];
-    let before = resident_kib(&server);
+    let before = server.resident_kib();
     for room in 1..=CONNECTIONS {
         members.push(Member::join_room(connect().await, &url, room).await);
     }
-    let each = (resident_kib(&server) - before) / CONNECTIONS;
+    let each = (server.resident_kib() - before) / CONNECTIONS;
     assert!(each <= 48, "{each} KiB for a connection over TLS");
 }
 

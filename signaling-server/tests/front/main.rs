@@ -6,8 +6,12 @@ mod acme;
 mod authority;
 mod client;
 mod crowd;
+#[cfg(target_os = "linux")]
+mod flood;
 mod mux;
 mod operating;
 mod program;
+mod raw;
 mod settings;
 mod tls;
+mod websocket_negative;

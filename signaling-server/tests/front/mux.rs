@@ -21,7 +21,7 @@ async fn answer(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A ClientHello of an old version (RFC 2246 section 7.4.1.2, RFC 4346 section 7.4.1.2).
-fn old_hello(minor: u8) -> Vec<u8> {
+pub(crate) fn old_hello(minor: u8) -> Vec<u8> {
     let suites = [0xc0, 0x13, 0xc0, 0x14, 0x00, 0x2f];
     let mut hello = vec![3, minor];
     hello.extend([7; 32]); // random
@@ -70,7 +70,7 @@ async fn with_tls_one_port_takes_calls_and_pages_and_points_the_rest_there() {
 }
 
 /// A binding request (RFC 8489 section 5).
-const BINDING: [u8; 20] = *b"\x00\x01\x00\x00\x21\x12\xa4\x42twelve bytes";
+pub(crate) const BINDING: [u8; 20] = *b"\x00\x01\x00\x00\x21\x12\xa4\x42twelve bytes";
 
 /// Whether the address in a binding's answer is this one (RFC 8489 section 14.2).
 fn is_answer(answer: &[u8], of: SocketAddr) -> bool {

@@ -59,6 +59,13 @@ impl Program {
         self.child.id().expect("it runs")
     }
 
+    /// Its memory (Linux).
+    pub(crate) fn resident_kib(&self) -> u32 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
         assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
