@@ -1,6 +1,6 @@
 //! Machines on a network: namespaces joined by a bridge. Needs root.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -62,6 +62,8 @@ pub struct Lan {
 impl Lan {
     /// Address of the server's machine.
     pub const SERVER_ADDRESS: &str = "10.77.0.1";
+    /// And its other one, after [`Lan::add_ipv6`].
+    pub const SERVER_ADDRESS_V6: &str = "fd77::1";
 
     /// What this machine lacks for a [`Lan`], in words.
     pub fn lacks() -> Option<&'static str> {
@@ -80,8 +82,7 @@ impl Lan {
         let host = |letter: &str| Host { namespace: Some(format!("eyeline-{}-{letter}", process::id())) };
         let lan = Self { server: host("s"), a: host("a"), b: host("b") };
         for host in lan.hosts() {
-            ip(&["netns", "add", host.name()])?;
-            host.run("ip", &["link", "set", "lo", "up"])?;
+            host.make()?;
         }
         lan.server.run("ip", &["link", "add", "br0", "type", "bridge"])?;
         lan.server.run("ip", &["address", "add", &format!("{}/24", Self::SERVER_ADDRESS), "dev", "br0"])?;
@@ -101,6 +102,52 @@ impl Lan {
         Ok(())
     }
 
+    /// Gives those an IPv6 address that have none.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn add_ipv6(&self) -> Outcome {
+        for (host, interface, number) in [(&self.server, "br0", 1), (&self.a, "eth0", 2), (&self.b, "eth0", 3)] {
+            // Not asked for twice: in this network nobody else has it.
+            host.run("ip", &["address", "replace", &format!("fd77::{number}/64"), "dev", interface, "nodad"])?;
+        }
+        Ok(())
+    }
+
+    /// The server's machine gets a name: at A one for the first of these addresses, at B one for the second.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn name(&self, name: &str, addresses: [&str; 2]) -> Outcome {
+        for (host, address) in [&self.a, &self.b].into_iter().zip(addresses) {
+            // `ip netns exec` puts what is there in the place of what is in /etc.
+            let folder = Path::new("/etc/netns").join(host.name());
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("hosts"), format!("127.0.0.1 localhost\n{address} {name}\n"))?;
+        }
+        Ok(())
+    }
+
+    /// From now on the two drop what comes from anybody but the server.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn part(&self) -> Outcome {
+        let server = Self::SERVER_ADDRESS;
+        for host in [&self.a, &self.b] {
+            host.run(
+                "nft",
+                &[&format!(
+                    "table inet eyeline_parted {{
+                    chain in {{ type filter hook input priority 0; iifname eth0 ip saddr != {server} drop; }}
+                    chain out {{ type filter hook output priority 0; oifname eth0 ip daddr != {server} drop; }}
+                }}"
+                )],
+            )?;
+        }
+        Ok(())
+    }
+
     /// One more cable from `host` to the Ethernet: its interface there gets `address` (with its prefix length).
     ///
     /// # Errors
@@ -117,55 +164,38 @@ impl Lan {
     }
 }
 
-impl Lan {
-    /// A machine behind `router`, one of the two, which becomes a router that gives every conversation a port of its own and
-    /// lets in only answers (RFC 4787: address and port-dependent mapping and filtering).
+impl Host {
+    /// Its namespace's name; empty for this machine.
+    pub fn name(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("")
+    }
+
+    /// Makes its namespace, with nothing but a loopback.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn behind(&self, router: &Host, net: u8) -> Outcome<Behind> {
-        let name = format!("{}-inside", router.name());
-        ip(&["netns", "add", &name])?;
-        let behind = Behind(Host::of_namespace(&name));
-        let (near, gateway) = (router.name(), format!("192.168.{net}.1"));
-        ip(&["link", "add", "inside", "netns", near, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
-        router.run("ip", &["address", "add", &format!("{gateway}/24"), "dev", "inside"])?;
-        router.run("ip", &["link", "set", "inside", "up"])?;
-        router.run("sysctl", &["-q", "-w", "net.ipv4.ip_forward=1"])?;
-        router.run(
-            "nft",
-            &["table ip eyeline_nat {
-            chain out { type nat hook postrouting priority 100; oifname eth0 masquerade fully-random; }
-            chain through { type filter hook forward priority 0; iifname eth0 ct state new drop; }
-        }"],
-        )?;
-        behind.0.run("ip", &["link", "set", "lo", "up"])?;
-        behind.0.run("ip", &["address", "add", &format!("192.168.{net}.2/24"), "dev", "eth0"])?;
-        behind.0.run("ip", &["link", "set", "eth0", "up"])?;
-        behind.0.run("ip", &["route", "add", "default", "via", &gateway])?;
-        Ok(behind)
+    pub fn make(&self) -> Outcome {
+        ip(&["netns", "add", self.name()])?;
+        self.run("ip", &["link", "set", "lo", "up"])?;
+        Ok(())
     }
-}
 
-/// A machine behind a router; gone when this is.
-pub struct Behind(Host);
-
-impl Behind {
-    /// The machine.
-    pub fn host(&self) -> &Host {
-        &self.0
+    /// Removes its namespace, if it is there.
+    pub fn remove(&self) {
+        ip(&["netns", "delete", self.name()]).ok();
     }
-}
 
-impl Drop for Behind {
-    fn drop(&mut self) {
-        ip(&["netns", "delete", self.0.name()]).ok();
-    }
-}
-
-impl Host {
-    fn name(&self) -> &str {
-        self.namespace.as_deref().unwrap_or("")
+    /// A cable to `other`, from the interface `near` here to `far` there, with these addresses (and prefix lengths).
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn cable_to(&self, other: &Self, near: &str, far: &str, addresses: [&str; 2]) -> Outcome {
+        ip(&["link", "add", near, "netns", self.name(), "type", "veth", "peer", "name", far, "netns", other.name()])?;
+        for ((host, interface), address) in [(self, near), (other, far)].into_iter().zip(addresses) {
+            host.run("ip", &["address", "add", address, "dev", interface])?;
+            host.run("ip", &["link", "set", interface, "up"])?;
+        }
+        Ok(())
     }
 
     /// Runs `action` in a thread that is on this machine: sockets that it opens, and threads that it starts, stay there.
@@ -213,7 +243,9 @@ impl Drop for Blocked {
 impl Drop for Lan {
     fn drop(&mut self) {
         for host in self.hosts() {
-            ip(&["netns", "delete", host.name()]).ok();
+            host.remove();
+            // Its hosts file, if it got one.
+            fs::remove_dir_all(Path::new("/etc/netns").join(host.name())).ok();
         }
     }
 }

@@ -81,6 +81,11 @@ impl Server {
         format!("{}:{}", self.address, self.port)
     }
 
+    /// Port of its socket.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
