@@ -38,6 +38,7 @@ mod outbox;
 mod pace;
 mod page;
 mod rate;
+mod reading;
 mod reception;
 pub mod relay;
 pub mod rooms;

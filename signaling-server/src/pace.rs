@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
+
+use crate::reading::{Read, Reading};
 
 /// So many bytes at once, and so many per second in the long run.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +45,10 @@ impl Usage {
 }
 
 /// A stream that is read at most at its pace. Nothing is lost: TCP makes the other side wait.
-pub(crate) struct Paced<S> {
-    stream: S,
+pub(crate) type Paced<S> = Read<Pacing, S>;
+
+/// See [`Paced`].
+pub(crate) struct Pacing {
     usage: Usage,
     /// Until when reading waits. In a box, because nearly no connection ever needs one.
     wait: Option<Pin<Box<Sleep>>>,
@@ -52,48 +56,26 @@ pub(crate) struct Paced<S> {
 
 impl<S> Paced<S> {
     pub(crate) fn new(stream: S, pace: Pace) -> Self {
-        Self { stream, usage: Usage { pace, free_at: Instant::now() }, wait: None }
+        Self { reading: Pacing { usage: Usage { pace, free_at: Instant::now() }, wait: None }, stream }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if let Some(wait) = &mut this.wait {
+impl Reading for Pacing {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(wait) = &mut self.wait {
             ready!(wait.as_mut().poll(cx));
-            this.wait = None;
+            self.wait = None;
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        ready!(Pin::new(stream).poll_read(cx, buf))?;
         let bytes = u64::try_from(buf.filled().len() - before).unwrap_or(u64::MAX);
-        this.wait = this.usage.took(Instant::now(), bytes).map(|until| Box::pin(sleep_until(until.into())));
+        self.wait = self.usage.took(Instant::now(), bytes).map(|until| Box::pin(sleep_until(until.into())));
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

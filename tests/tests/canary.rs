@@ -13,7 +13,7 @@ use eyeline_tests::report::say;
 use eyeline_tests::server::Server;
 use eyeline_tests::turn::Turn;
 use eyeline_tests::wire::{self, Packet};
-use eyeline_tests::{Failure, Outcome, Scene, ensure, ice_proxy};
+use eyeline_tests::{Outcome, Scene, ensure, ice_proxy};
 
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// Of each side, from the other.
@@ -48,8 +48,7 @@ impl Stage {
         // A relay passes connectivity checks on, in which the ICE user names are readable: what is promised of signaling is
         // looked for without one.
         let server = Server::start_with(scene, "server", &lan.server, place, &["--log", "trace", "--no-relay"])?;
-        let port = server.address().rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.ok_or_else(|| Failure::new("a server without a port"))?;
+        let port = server.port();
         Ok(Some(Self { capture, server, port, lan }))
     }
 

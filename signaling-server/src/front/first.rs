@@ -4,7 +4,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
+
+use crate::reading::{Read, Reading};
 
 /// What a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +48,13 @@ fn tell(bytes: &[u8]) -> Option<First> {
 /// # Errors
 /// When the stream fails or ends before.
 pub(crate) async fn first<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(First, Prefixed<S>)> {
-    let mut prefix = [0; TELLING_BYTES];
+    let mut bytes = [0; TELLING_BYTES];
     let mut len = 0;
     loop {
-        if let Some(first) = tell(&prefix[..len]) {
-            return Ok((first, Prefixed { prefix, at: 0, len, stream }));
+        if let Some(first) = tell(&bytes[..len]) {
+            return Ok((first, Prefixed { reading: Prefix { bytes, at: 0, len }, stream }));
         }
-        match stream.read(&mut prefix[len..]).await? {
+        match stream.read(&mut bytes[len..]).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => len += read,
         }
@@ -60,50 +62,30 @@ pub(crate) async fn first<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Fi
 }
 
 /// A stream that gives back what was read of it already.
-pub(crate) struct Prefixed<S> {
-    prefix: [u8; TELLING_BYTES],
+pub(crate) type Prefixed<S> = Read<Prefix, S>;
+
+/// See [`Prefixed`].
+pub(crate) struct Prefix {
+    bytes: [u8; TELLING_BYTES],
     at: usize,
     len: usize,
-    stream: S,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let rest = &this.prefix[this.at..this.len];
+impl Reading for Prefix {
+    fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let rest = &self.bytes[self.at..self.len];
         if rest.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, buf);
+            return Pin::new(stream).poll_read(cx, buf);
         }
         let taken = rest.len().min(buf.remaining());
         buf.put_slice(&rest[..taken]);
-        this.at += taken;
+        self.at += taken;
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::client::{Trust, get, get_plain, patiently, to_end};
 use crate::mux::{BINDING, old_hello};
 use crate::program::{Program, eventually};
 use crate::raw::{CONTINUATION, FIN, HANDSHAKE, Heard, PING, Raw, TEXT, connect_from, frame};
-use crate::tls::start;
+use crate::tls::{Doors, start};
 
 const ATTACKER: [u8; 4] = [127, 66, 6, 6];
 /// How many honest people come, one after the other.
@@ -51,6 +51,13 @@ async fn honest_joins(address: SocketAddr, street: u8, when: &str) {
     took_us.sort_unstable();
     let at = |percent: usize| took_us[(took_us.len() * percent / 100).min(took_us.len() - 1)];
     println!("{when}: {} joins, p50 {} us, p99 {} us", took_us.len(), at(50), at(99));
+}
+
+/// The server holds little more than before.
+fn grew_little(server: &Program, before: u32) {
+    let growth = server.resident_kib().saturating_sub(before);
+    println!("memory: {before} KiB and {growth} KiB more");
+    assert!(growth <= GROWTH_KIB_MAX, "{growth} KiB");
 }
 
 /// What an attack and those who come meanwhile tell each other.
@@ -85,9 +92,7 @@ async fn joins_beside(server: &Program, address: SocketAddr, attack: impl AsyncF
         siege.over.store(true, Ordering::Relaxed);
     };
     tokio::join!(honest, attack(&siege));
-    let growth = server.resident_kib().saturating_sub(before);
-    println!("memory: {before} KiB and {growth} KiB more");
-    assert!(growth <= GROWTH_KIB_MAX, "{growth} KiB");
+    grew_little(server, before);
     honest_joins(address, 3, "afterwards").await;
 }
 
@@ -329,10 +334,7 @@ async fn flood_of_junk_on_every_port() {
     let folder = tempdir().unwrap();
     let authority = Authority::new();
     let mut server = start(&authority.write(folder.path(), 30), &[]);
-    let https = server.address("listening on https://").await;
-    let http = server.address("redirecting from http://").await;
-    let stun = server.address("STUN and TURN at ").await;
-    let stuns = server.address("STUN and TURN over TLS at ").await;
+    let Doors { https, http, stun, stuns } = Doors::of(&mut server).await;
     let page = async || get(Trust::new(authority.roots()).connect(https).await.unwrap(), "/healthz").await;
     assert!(page().await.ends_with("ok\n"));
     let before = server.resident_kib();
@@ -365,7 +367,5 @@ async fn flood_of_junk_on_every_port() {
         }
     }
     assert!(page().await.ends_with("ok\n"));
-    let growth = server.resident_kib().saturating_sub(before);
-    println!("memory: {before} KiB and {growth} KiB more");
-    assert!(growth <= GROWTH_KIB_MAX, "{growth} KiB");
+    grew_little(&server, before);
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::authority::{Authority, DOMAIN};
 use crate::client::{Member, Trust, get, get_plain, open, patiently, to_end};
 use crate::program::{Program, eventually};
-use crate::tls::start;
+use crate::tls::{Doors, start};
 
 /// What comes back for these bytes, until the server closes.
 async fn answer(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
@@ -111,10 +111,7 @@ async fn the_relay_is_behind_every_door_but_that_of_plain_http() {
     let folder = tempdir().unwrap();
     let authority = Authority::new();
     let mut server = start(&authority.write(folder.path(), 30), &[]);
-    let https = server.address("listening on https://").await;
-    let http = server.address("redirecting from http://").await;
-    let stun = server.address("STUN and TURN at ").await;
-    let stuns = server.address("STUN and TURN over TLS at ").await;
+    let Doors { https, http, stun, stuns } = Doors::of(&mut server).await;
     let trust = Trust::new(authority.roots());
     for address in [https, stun] {
         let stream = TcpStream::connect(address).await.unwrap();

@@ -1,5 +1,7 @@
 //! A certificate in files.
 
+use std::net::SocketAddr;
+
 use rustls::RootCertStore;
 use tempfile::tempdir;
 use tokio::net::TcpStream;
@@ -16,8 +18,27 @@ pub(crate) fn start(files: &Files, more: &[&str]) -> Program {
     Program::start(args.iter().chain(places.as_flattened()).chain(more))
 }
 
+/// Where a public server listens.
+pub(crate) struct Doors {
+    pub(crate) https: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) stun: SocketAddr,
+    pub(crate) stuns: SocketAddr,
+}
+
+impl Doors {
+    pub(crate) async fn of(server: &mut Program) -> Self {
+        Self {
+            https: server.address("listening on https://").await,
+            http: server.address("redirecting from http://").await,
+            stun: server.address("STUN and TURN at ").await,
+            stuns: server.address("STUN and TURN over TLS at ").await,
+        }
+    }
+}
+
 /// Waits until the server shows another certificate than this one.
-async fn other_than(before: &[u8], roots: &RootCertStore, address: std::net::SocketAddr) -> Vec<u8> {
+async fn other_than(before: &[u8], roots: &RootCertStore, address: SocketAddr) -> Vec<u8> {
     eventually("another certificate", async || {
         let stream = Trust::new(roots.clone()).connect(address).await.unwrap();
         Some(shown(&stream).to_vec()).filter(|shown| shown != before)

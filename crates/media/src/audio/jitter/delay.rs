@@ -46,7 +46,6 @@ const STRANGE: i64 = 1_000 * MS;
 pub(super) struct DelayEstimator {
     /// Arrival and offset of recent media: of the packet, or of a copy of it that came first.
     window: VecDeque<(i64, i64)>,
-    sorted: Vec<i64>,
     base: i64,
     needed: i64,
     /// Added on purpose, to wait for the picture.
@@ -55,7 +54,7 @@ pub(super) struct DelayEstimator {
 
 impl Default for DelayEstimator {
     fn default() -> Self {
-        Self { window: VecDeque::new(), sorted: Vec::new(), base: 0, needed: START_TARGET, hold: 0 }
+        Self { window: VecDeque::new(), base: 0, needed: START_TARGET, hold: 0 }
     }
 }
 
@@ -68,10 +67,7 @@ impl DelayEstimator {
         }
         self.window.push_back((arrival, arrival - ts));
         self.forget_the_old_path(arrival);
-        self.sorted.clear();
-        self.sorted.extend(self.window.iter().map(|(_, offset)| *offset));
-        self.sorted.sort_unstable();
-        self.base = self.sorted[0];
+        self.base = self.window.iter().map(|(_, offset)| *offset).fold(arrival - ts, i64::min);
         let floor = if self.window.len() < START_ARRIVALS { START_TARGET } else { 0 };
         self.needed = (self.best_lateness().max(self.recent_lateness()) + MARGIN).clamp(floor, MAX_TARGET);
     }
